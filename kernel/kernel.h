@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the 2001 kernel patch did, on a stock kernel: contexts (here: namespaces over an idmapped tree) and the seal on
+ * shared files. The only seam to the kernel's special features; other rooms ask here.
+ */
+#pragma once
+
+#include "lib/lib.h"
+
+/* ---- contexts (context.c, inside.c, cgroup.c, filter.c) ------------------------------------------------------------
+ *
+ * A context is a user, mount, PID, UTS, IPC and cgroup namespace whose root is an idmapped private clone of a tree,
+ * reached by pivot_root, with its own /proc, its own /dev (nodes of its own, devpts of its own), an allow-list of
+ * capabilities, a seccomp filter, and no descriptor, terminal, keyring or variable of the host's. It is a member of the
+ * v2 cgroup /vserver/NUMBER. When its first process ends, everything in it has ended. When the calling thread dies
+ * (kill -9 included), the context dies with it: no process, no mount outlives the caller.
+ */
+#define CTX_IDS 65536u          /* uids and gids a vserver has */
+#define CTX_DIR "/dev/vpkg"     /* where, inside, the stubs (bin/) and the packages (pkg/) appear */
+
+enum {
+	CTX_NO_FLUSH = 1 << 0, /* fsync, fdatasync, sync, syncfs, msync and sync_file_range succeed without doing anything:
+				* for a package tool; the caller does syncfs() at the end */
+	CTX_STUBS = 1 << 1,    /* no service starts: CTX_DIR/bin, first in PATH, answers for invoke-rc.d, service, systemctl,
+				* start-stop-daemon, initctl …; SYSTEMD_OFFLINE=1, DEBIAN_FRONTEND=noninteractive */
+	CTX_NO_NET = 1 << 2,   /* an empty network namespace of its own: maintainer scripts of a bootstrap need none */
+};
+
+struct ctx_spec {
+	int root;             /* the tree's root directory (any kind of descriptor of it); borrowed */
+	uint32_t uid_base;    /* the first of CTX_IDS host ids; ids on disk stay 0-based */
+	const char *hostname; /* NULL: "vserver" */
+	int packages;         /* a directory to show read-only at CTX_DIR/pkg, or -1; borrowed */
+	unsigned flags;
+};
+
+/* Runs argv in a new context of the tree: PATH inside is the usual one (argv[0] is looked up there), env ("K=V", NULL-
+ * terminated, may be NULL) is added to a clean environment (PATH, HOME=/root, TERM=dumb, LANG=C.UTF-8). Returns the
+ * command's exit status (126 not executable, 127 not found, 128+signal) or -errno: -ENOSYS with the kernel feature and
+ * version that is missing, -ETIMEDOUT, -EINTR, … */
+int ctx_run(const struct ctx_spec *spec, const char *const *argv, const char *const *env, const struct proc_io *io,
+	    struct err *e);
+/* As ctx_run, but calls fn(arg) inside instead of an exec; its value is the exit status. The caller's open descriptors
+ * in keep[] stay open there. fn runs in a child of the context's first process with the host's program image: it must
+ * not load anything that it has not loaded before. */
+int ctx_call(const struct ctx_spec *spec, int (*fn)(void *), void *arg, const int *keep, size_t n_keep,
+	     const struct proc_io *io, struct err *e);
+/* Whether this kernel and this process can make contexts; -ENOSYS or -EPERM with what is missing and the remedy. */
+int ctx_probe(struct err *e);
+
+/* ---- the seal (seal.c) ---------------------------------------------------------------------------------------------
+ *
+ * A sealed file can be read, replaced and removed, never modified, by no path that leads to it. This version's seal is
+ * the immutable attribute (ext4, xfs, btrfs); replacing a name of a sealed file needs the seal lifted, which happens for
+ * one link, unlink or rename at a time while every context is frozen, so that no guest can reach the inode in between.
+ */
+/* Seals the open regular file: 0, -EOPNOTSUPP where the file system has no such attribute. */
+int seal_set(int fd, struct err *e);
+/* Takes the seal off. Only for objects that no guest can reach, or inside seal_lift. */
+int seal_clear(int fd, struct err *e);
+/* Whether statx attributes say that it is sealed. */
+bool seal_is(const struct statx *stx);
+/* Whether files of this directory's file system can be sealed: sets, checks and clears a seal on a temporary file there
+ * and tries to write through it. 0, or -EOPNOTSUPP with the consequence. */
+int seal_probe(int dir, struct err *e);
+
+/* Freezes every context (the v2 cgroup /vserver) and returns when all of them are: between this and seal_thaw no guest
+ * executes anything. Nests; across processes too. A helper process holds the freeze, so that even kill -9 of the caller
+ * thaws. Keep it short (tens of milliseconds). -ETIMEDOUT when a process cannot be frozen within 5 s. */
+int seal_freeze(struct err *e);
+void seal_thaw(void);
+/* Runs op(arg) with the seal of the open file `fd` lifted and set again after it, whatever op returned. Freezes by itself
+ * unless the caller has done so. Mode, owner, size and mtime are compared before and after. The window is in a process
+ * of its own session, so that a kill -9 of the caller cannot leave the file unsealed. Returns op's value or -errno. */
+int seal_lift(int fd, int (*op)(void *), void *arg, struct err *e);
+/* unlinkat, renameat2 for names whose file may be sealed (either name of an exchange): they lift when they must. */
+int seal_unlink(int dir, const char *name, struct err *e);
+int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags, struct err *e);
+/* linkat of a (possibly sealed) open file to dir/name. */
+int seal_link(int fd, int dir, const char *name, struct err *e);
