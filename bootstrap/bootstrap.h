@@ -5,6 +5,7 @@
 #pragma once
 
 #include "repo/repo.h"
+#include "vserver/vserver.h"
 
 /* ---- definitions (definition.c): distros/NAME-VERSION.conf ------------------------------------------------------- */
 struct boot_distro {

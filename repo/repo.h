@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "vserver/vserver.h"
+#include "lib/lib.h"
 
 /* ---- the cache (cache.c): /var/cache/vpkg ------------------------------------------------------------------------ */
 /* Contents by SHA-256, in objects/ab/cdef…; files are 0644 root, directories 0755 below a 0700 root. */
