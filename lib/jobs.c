@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -64,8 +65,10 @@ static int start(const struct jobs *j, size_t i, struct job *job, struct err *e)
 	if (job->pid < 0)
 		return err_sys(e, "fork");
 	if (job->pid == 0) {
-		/* A group of its own: the terminal's Ctrl-C reaches us, and we tell each child once. */
+		/* A group of its own: the terminal's Ctrl-C reaches us, and we tell each child once. Should we
+		 * be killed, the kernel tells it. */
 		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(p[S_OUT][1], STDOUT_FILENO);
 		dup2(p[S_ERR][1], STDERR_FILENO);
 		setvbuf(stdout, NULL, _IOLBF, 0);
