@@ -5,6 +5,7 @@
 #include "kernel/internal.h"
 
 #include <dirent.h>
+#include <sys/file.h>
 #include <time.h>
 
 #define FIRST_DYNAMIC 49152u /* as the 2001 kernel: numbers below are given by hand */
@@ -55,7 +56,8 @@ int cgroup_home(struct err *e)
 	return open_home(true, e);
 }
 
-/* rmdir succeeds on empty cgroups only, so this touches nobody's living context. */
+/* Removes the cgroups that dead callers left. A living caller holds a lock on its cgroup's directory from before the
+ * first process is in it; rmdir refuses while one is. */
 static void sweep(int home)
 {
 	int copy = openat(home, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -67,10 +69,31 @@ static void sweep(int home)
 		close_fd(copy);
 		return;
 	}
-	while ((de = readdir(d)))
-		if (text_uint(de->d_name, FIRST_DYNAMIC, LAST_DYNAMIC, &number) == 0)
+	while ((de = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+
+		if (text_uint(de->d_name, FIRST_DYNAMIC, LAST_DYNAMIC, &number) < 0)
+			continue;
+		fd = openat(home, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 			unlinkat(home, de->d_name, AT_REMOVEDIR);
+	}
 	closedir(d);
+}
+
+/* Makes /vserver/NUMBER and locks it. -EEXIST: taken, try the next; -ENOENT: swept away under us. */
+static int make(int home, uint32_t number, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", number);
+	if (mkdirat(home, name, 0755) < 0)
+		return err_sys(e, "cgroup /vserver/%s", name);
+	fd = openat(home, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_SH) < 0 || faccessat(home, name, F_OK, 0) < 0)
+		return err_sys(e, "cgroup /vserver/%s", name);
+	return TAKE_FD(fd);
 }
 
 int cgroup_new(uint32_t *ret_number, struct err *e)
@@ -78,28 +101,23 @@ int cgroup_new(uint32_t *ret_number, struct err *e)
 	/* The home may vanish between two steps when the last context of another caller goes: then once more. */
 	for (int tries = 0; tries < 100; tries++) {
 		_cleanup_close_ int home = cgroup_home(e);
-		char name[16];
 
 		if (home < 0)
 			return home;
+		sweep(home);
 		for (uint32_t n = FIRST_DYNAMIC; n <= LAST_DYNAMIC; n++) {
-			int fd;
+			_cleanup_err_ struct err why = { 0 };
+			int fd = make(home, n, &why);
 
-			snprintf(name, sizeof(name), "%u", n);
-			if (mkdirat(home, name, 0755) < 0) {
-				if (errno == EEXIST)
-					continue;
-				if (errno == ENOENT || errno == ENODEV)
-					break;
-				return err_sys(e, "cgroup /vserver/%s", name);
-			}
-			fd = openat(home, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			if (fd >= 0) {
 				*ret_number = n;
 				return fd;
 			}
+			if (fd == -ENOENT || fd == -ENODEV)
+				break;
+			if (fd != -EEXIST)
+				return err_set(e, fd, "%s", why.msg);
 		}
-		sweep(home);
 	}
 	return err_set(e, -EAGAIN, "no free context number between %u and %u", FIRST_DYNAMIC, LAST_DYNAMIC);
 }
@@ -115,5 +133,6 @@ void cgroup_drop(uint32_t number)
 	/* A process that was just reaped may be counted for a moment longer. */
 	for (int i = 0; i < 200 && unlinkat(home, name, AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	sweep(home);
 	unlinkat(home, "../vserver", AT_REMOVEDIR);
 }

@@ -4,7 +4,8 @@
  * outside of system calls, so once all are frozen no guest's operation is under way anywhere.
  *
  * The lock among several freezers is an flock on the cgroup's own directory, so that it exists exactly once for what it
- * protects. While frozen, a child cgroup "hold" keeps the directory from being removed and made anew, unfrozen, beside us.
+ * protects. While frozen, a child cgroup "hold" keeps the directory from being removed and made anew, unfrozen, beside
+ * us.
  */
 #include "kernel/internal.h"
 #include "kernel/window.h"
@@ -24,8 +25,8 @@ static void on_alarm(int sig) {}
 /* flock with a limit: an interval timer interrupts it, again and again, lest the first signal came before the wait. */
 static int lock_dir(int fd, struct err *e)
 {
-	const struct itimerval limit = { .it_value.tv_sec = LOCK_SECONDS, .it_interval.tv_usec = 100000 }, none = { 0 };
-	struct sigaction sa = { .sa_handler = on_alarm }, old;
+	const struct itimerval limit = {.it_value.tv_sec = LOCK_SECONDS, .it_interval.tv_usec = 100000}, none = {0};
+	struct sigaction sa = {.sa_handler = on_alarm}, old;
 	int r;
 
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -36,8 +37,10 @@ static int lock_dir(int fd, struct err *e)
 	setitimer(ITIMER_REAL, &none, NULL);
 	sigaction(SIGALRM, &old, NULL);
 	if (r == -EINTR)
-		return err_set(e, -EBUSY, "cgroup /vserver: another process has kept the vservers frozen for %d s; "
-			       "look for a stopped vpkg or vunify", LOCK_SECONDS);
+		return err_set(e, -EBUSY,
+			       "cgroup /vserver: another process has kept the vservers frozen for %d s; "
+			       "look for a stopped vpkg or vunify",
+			       LOCK_SECONDS);
 	if (r < 0)
 		return err_set(e, r, "cgroup /vserver: cannot lock: %s", strerror(-r));
 	return 0;
@@ -67,7 +70,7 @@ static int wait_frozen(int dir)
 	if (fd < 0)
 		return -errno;
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLPRI };
+		struct pollfd p = {.fd = fd, .events = POLLPRI};
 		int64_t left = end - now_ms();
 		char text[256];
 		ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
@@ -84,12 +87,12 @@ static int wait_frozen(int dir)
 	}
 }
 
-/* Opens and locks /vserver and makes the child that keeps it alive. A directory that was removed between the opening and
- * that (ENOENT) is opened anew. */
+/* Opens and locks /vserver and makes the child that keeps it alive. A directory that was removed between the opening
+ * and that (ENOENT) is opened anew. */
 static int hold_dir(struct err *e)
 {
 	for (int tries = 0; tries < 100; tries++) {
-		struct err why = { 0 };
+		struct err why = {0};
 		_cleanup_close_ int fd = -1;
 		int dir = cgroup_home(&why), r;
 
@@ -134,11 +137,13 @@ int freeze_begin(struct freeze *ret, struct err *e)
 	if (r == 0)
 		r = wait_frozen(dir);
 	if (r < 0) {
-		struct freeze f = { .dir = dir };
+		struct freeze f = {.dir = dir};
 
 		freeze_end(&f);
-		return err_set(e, r, "cgroup /vserver: the vservers' processes cannot be frozen (%s); look for one in state "
-			       "D and try again", strerror(-r));
+		return err_set(e, r,
+			       "cgroup /vserver: the vservers' processes cannot be frozen (%s); look for one in state "
+			       "D and try again",
+			       strerror(-r));
 	}
 	ret->dir = dir;
 	return 0;
@@ -156,7 +161,7 @@ void freeze_end(struct freeze *f)
 void freeze_tidy(void)
 {
 	_cleanup_close_ int dir = -1, up = -1;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	dir = cgroup_home(&e);
 	err_clear(&e);

@@ -56,7 +56,7 @@ int ctx_probe(struct err *e);
  */
 /* Seals the open regular file: 0, -EOPNOTSUPP where the file system has no such attribute. */
 int seal_set(int fd, struct err *e);
-/* Takes the seal off. Only for objects that no guest can reach, or inside seal_lift. */
+/* Takes the seal off. Only for files that no guest can reach: seal_unlink and its like lift it safely. */
 int seal_clear(int fd, struct err *e);
 /* Whether statx attributes say that it is sealed. */
 bool seal_is(const struct statx *stx);
@@ -65,16 +65,21 @@ bool seal_is(const struct statx *stx);
 int seal_probe(int dir, struct err *e);
 
 /* Freezes every context (the v2 cgroup /vserver) and returns when all of them are: between this and seal_thaw no guest
- * executes anything. Nests; across processes too. A helper process holds the freeze, so that even kill -9 of the caller
- * thaws. Keep it short (tens of milliseconds). -ETIMEDOUT when a process cannot be frozen within 5 s. */
+ * executes anything. For a batch of the operations below, each of which otherwise freezes and thaws by itself. Nests;
+ * across processes one waits for the other (-EBUSY after 20 s). A helper process holds the freeze, so that even kill -9
+ * of the caller thaws. Keep it short (tens of milliseconds): after a second without an operation it thaws by itself.
+ * -ETIMEDOUT when a process cannot be frozen within 5 s. One thread at a time, as all below. */
 int seal_freeze(struct err *e);
 void seal_thaw(void);
-/* Runs op(arg) with the seal of the open file `fd` lifted and set again after it, whatever op returned. Freezes by itself
- * unless the caller has done so. Mode, owner, size and mtime are compared before and after. The window is in a process
- * of its own session, so that a kill -9 of the caller cannot leave the file unsealed. Returns op's value or -errno. */
-int seal_lift(int fd, int (*op)(void *), void *arg, struct err *e);
-/* unlinkat, renameat2 for names whose file may be sealed (either name of an exchange): they lift when they must. */
+
+/* unlinkat, renameat2, linkat of an open file, for files that may be sealed. Where one is, the operation runs in a
+ * process of its own session, with contexts frozen: lift, operate, seal again, compare mode, owner, size and mtime
+ * (-ESTALE). A kill -9 of the caller leaves no file unsealed. -EAGAIN when a guest's lease is in the way. */
 int seal_unlink(int dir, const char *name, struct err *e);
+/* Either name, or with RENAME_EXCHANGE both, may be sealed. */
 int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags, struct err *e);
-/* linkat of a (possibly sealed) open file to dir/name. */
+/* fd may be O_PATH. */
 int seal_link(int fd, int dir, const char *name, struct err *e);
+/* Links the open file to tmp_dir/tmp, then exchanges that name with dir/name, in one window: afterwards dir/name is the
+ * file, and tmp_dir/tmp is what dir/name was. On failure nothing is changed. */
+int seal_swap(int fd, int tmp_dir, const char *tmp, int dir, const char *name, struct err *e);

@@ -2,8 +2,8 @@
  *
  * The window in which a seal is lifted, in a process of its own: kill -9 or Ctrl-C of the caller must leave neither a
  * file unsealed nor the vservers frozen. The helper is forked by the first call, in a session of its own, with no
- * descriptor but its socket; it executes one request at a time and, when the caller is gone, finishes the one under way,
- * thaws and ends.
+ * descriptor but its socket; it executes one request at a time and, when the caller is gone, finishes the one under
+ * way, thaws and ends.
  */
 #include "kernel/window.h"
 
@@ -29,7 +29,7 @@ struct reply {
 static struct {
 	pid_t owner;
 	int sock;
-} helper = { .sock = -1 };
+} helper = {.sock = -1};
 
 union fd_control {
 	char buf[CMSG_SPACE(sizeof(int) * 3)];
@@ -38,10 +38,10 @@ union fd_control {
 
 static int send_request(int sock, const struct window_call *c)
 {
-	struct request q = { .op = c->op, .flags = c->flags };
-	struct iovec iov = { &q, sizeof(q) };
-	union fd_control control = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct request q = {.op = c->op, .flags = c->flags};
+	struct iovec iov = {&q, sizeof(q)};
+	union fd_control control = {0};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	for (int i = 0; i < 2 && c->name[i]; i++) {
 		if (strlen(c->name[i]) > NAME_MAX)
@@ -68,14 +68,14 @@ static int send_request(int sock, const struct window_call *c)
 /* Receives a request; c->name points into *q. 0, or -EPIPE at the caller's end. */
 static int receive_request(int sock, struct request *q, struct window_call *c)
 {
-	struct iovec iov = { q, sizeof(*q) };
+	struct iovec iov = {q, sizeof(*q)};
 	union fd_control control;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
-			    .msg_controllen = sizeof(control.buf) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
 
 	if (recvmsg(sock, &m, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*q))
 		return -EPIPE;
-	*c = (struct window_call){ .op = q->op, .flags = q->flags, .name = { q->name[0], q->name[1] } };
+	*c = (struct window_call){.op = q->op, .flags = q->flags, .name = {q->name[0], q->name[1]}};
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
 		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -89,13 +89,13 @@ static int receive_request(int sock, struct request *q, struct window_call *c)
  * second: each operation freezes by itself when it must. */
 static void serve(int sock, int caller)
 {
-	struct freeze held = { .dir = -1 };
+	struct freeze held = {.dir = -1};
 	bool frozen = false, used = false;
 
 	for (;;) {
-		struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = caller, .events = POLLIN } };
-		struct reply a = { 0 };
-		struct err e = { 0 };
+		struct pollfd p[2] = {{.fd = sock, .events = POLLIN}, {.fd = caller, .events = POLLIN}};
+		struct reply a = {0};
+		struct err e = {0};
 		struct window_call c;
 		struct request q;
 		int n = poll(p, 2, frozen ? 1000 : -1);
@@ -223,9 +223,10 @@ int window_ask(const struct window_call *c, struct err *e)
 	}
 	r = ask_once(c, &a);
 	if (r == -EPIPE) {
-		const struct window_call freeze = { .op = WINDOW_FREEZE };
+		const struct window_call freeze = {.op = WINDOW_FREEZE};
 
-		/* Somebody killed the helper, perhaps while contexts were frozen: freezing once without keeping thaws. */
+		/* Somebody killed the helper, perhaps while contexts were frozen: freezing once without keeping thaws.
+		 */
 		r = start_helper(e);
 		if (r == 0)
 			ask_once(&freeze, &a);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The directory operations that the kernel refuses on a sealed inode (link, unlink, rename), each with the seal lifted
+ * for just that one operation and put back after it. Runs in the helper process, while every context is frozen.
+ */
+#include "kernel/window.h"
+
+struct lifted {
+	int fd; /* -1: nothing to lift */
+	struct statx before;
+};
+
+static void lifted_close(struct lifted *l)
+{
+	l->fd = close_fd(l->fd);
+}
+#define _cleanup_lifted_ _cleanup_(lifted_close)
+
+static int stat_fd(int fd, struct statx *ret)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, ret) < 0 ? -errno : 0;
+}
+
+/* Opens what an O_PATH descriptor leads to, if it is sealed, and lifts the seal. O_NONBLOCK, because a guest may hold a
+ * lease on the file, which its frozen process could not give back. */
+static int lift_fd(int path, const char *name, struct lifted *l, struct err *e)
+{
+	struct statx stx;
+	int r = stat_fd(path, &stx);
+
+	if (r < 0)
+		return err_set(e, r, "%s: statx: %s", name, strerror(-r));
+	if (!S_ISREG(stx.stx_mode) || !seal_is(&stx))
+		return 0;
+	l->fd = path_reopen(path, O_RDONLY | O_NONBLOCK | O_NOATIME);
+	if (l->fd == -EWOULDBLOCK) {
+		l->fd = -1;
+		return err_set(e, -EAGAIN,
+			       "%s: a vserver holds a lease on it; it ends by itself after "
+			       "/proc/sys/fs/lease-break-time seconds",
+			       name);
+	}
+	if (l->fd < 0) {
+		r = l->fd;
+		l->fd = -1;
+		return err_set(e, r, "%s: cannot open to lift its seal: %s", name, strerror(-r));
+	}
+	l->before = stx;
+	r = seal_clear(l->fd, e);
+	if (r < 0)
+		lifted_close(l); /* it is sealed still, nothing to put back */
+	return r;
+}
+
+static int lift_name(int dir, const char *name, struct lifted *l, struct err *e)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0) /* the operation itself says what is wrong */
+		return 0;
+	return lift_fd(fd, name, l, e);
+}
+
+static bool same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Seals again, and looks whether anybody changed the file in the window. Keeps the first error. */
+static int lower(struct lifted *l, const char *name, int r, struct err *e)
+{
+	struct err why = {0};
+	struct statx now;
+	int s;
+
+	if (l->fd < 0)
+		return r;
+	s = seal_set(l->fd, &why);
+	if (s == 0)
+		s = stat_fd(l->fd, &now);
+	if (s == 0 && (now.stx_mode != l->before.stx_mode || now.stx_uid != l->before.stx_uid ||
+		       now.stx_gid != l->before.stx_gid || now.stx_size != l->before.stx_size ||
+		       !same_time(&now.stx_mtime, &l->before.stx_mtime)))
+		s = err_set(&why, -ESTALE,
+			    "%s: a process of the host changed it while its seal was lifted; run vunify to "
+			    "check the store",
+			    name);
+	if (s < 0 && r == 0)
+		r = err_set(e, s, "%s", why.msg ? why.msg : strerror(-s));
+	err_clear(&why);
+	return r;
+}
+
+static int do_link(int file, int dir, const char *name, struct err *e)
+{
+	return linkat(file, "", dir, name, AT_EMPTY_PATH) < 0 ? err_sys(e, "%s: cannot link", name) : 0;
+}
+
+static int serve_link(const struct window_call *c, struct err *e)
+{
+	_cleanup_lifted_ struct lifted l = {.fd = -1};
+	int r = lift_fd(c->fds[0], c->name[0], &l, e);
+
+	if (r == 0)
+		r = do_link(c->fds[0], c->fds[1], c->name[0], e);
+	return lower(&l, c->name[0], r, e);
+}
+
+static int serve_unlink(const struct window_call *c, struct err *e)
+{
+	_cleanup_lifted_ struct lifted l = {.fd = -1};
+	int r = lift_name(c->fds[0], c->name[0], &l, e);
+
+	if (r == 0 && unlinkat(c->fds[0], c->name[0], 0) < 0)
+		r = err_sys(e, "%s: cannot unlink", c->name[0]);
+	return lower(&l, c->name[0], r, e);
+}
+
+static int serve_rename(const struct window_call *c, struct err *e)
+{
+	_cleanup_lifted_ struct lifted from = {.fd = -1}, to = {.fd = -1};
+	int r = lift_name(c->fds[0], c->name[0], &from, e);
+
+	if (r == 0)
+		r = lift_name(c->fds[1], c->name[1], &to, e);
+	if (r == 0 && renameat2(c->fds[0], c->name[0], c->fds[1], c->name[1], c->flags & ~(unsigned)WINDOW_KEEP) < 0)
+		r = err_sys(e, "%s: cannot rename to %s", c->name[0], c->name[1]);
+	r = lower(&to, c->name[1], r, e);
+	return lower(&from, c->name[0], r, e);
+}
+
+/* Links the file to a new name, then exchanges that with the second one: two operations in one window. */
+static int serve_swap(const struct window_call *c, struct err *e)
+{
+	_cleanup_lifted_ struct lifted new = {.fd = -1}, old = {.fd = -1};
+	int r = lift_fd(c->fds[0], c->name[0], &new, e);
+
+	if (r == 0)
+		r = do_link(c->fds[0], c->fds[1], c->name[0], e);
+	if (r == 0) {
+		r = lift_name(c->fds[2], c->name[1], &old, e);
+		if (r == 0 && renameat2(c->fds[1], c->name[0], c->fds[2], c->name[1], RENAME_EXCHANGE) < 0)
+			r = err_sys(e, "%s: cannot exchange", c->name[1]);
+		if (r < 0)
+			unlinkat(c->fds[1], c->name[0], 0);
+	}
+	r = lower(&old, c->name[1], r, e);
+	return lower(&new, c->name[0], r, e);
+}
+
+static const struct {
+	int (*serve)(const struct window_call *, struct err *);
+	size_t n_fds;
+} ops[] = {
+	[WINDOW_LINK] = {serve_link, 2},
+	[WINDOW_UNLINK] = {serve_unlink, 1},
+	[WINDOW_RENAME] = {serve_rename, 2},
+	[WINDOW_SWAP] = {serve_swap, 3},
+};
+
+int window_serve(const struct window_call *c, struct err *e)
+{
+	if (c->op >= ARRAY_LEN(ops) || !ops[c->op].serve || c->n_fds != ops[c->op].n_fds)
+		return err_set(e, -EINVAL, "seal: request %d is none", c->op);
+	return ops[c->op].serve(c, e);
+}
