@@ -85,15 +85,17 @@ static void sweep(int home)
 static int make(int home, uint32_t number, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
+	struct stat ours, there;
 	char name[16];
 
 	snprintf(name, sizeof(name), "%u", number);
 	if (mkdirat(home, name, 0755) < 0)
 		return err_sys(e, "cgroup /vserver/%s", name);
 	fd = openat(home, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_SH) < 0 || faccessat(home, name, F_OK, 0) < 0)
+	if (fd < 0 || flock(fd, LOCK_SH) < 0 || fstat(fd, &ours) < 0 || fstatat(home, name, &there, 0) < 0)
 		return err_sys(e, "cgroup /vserver/%s", name);
-	return TAKE_FD(fd);
+	/* Swept between mkdir and lock, and made again by somebody else: that one is theirs. */
+	return ours.st_ino == there.st_ino ? TAKE_FD(fd) : err_set(e, -EEXIST, "cgroup /vserver/%s: taken", name);
 }
 
 int cgroup_new(uint32_t *ret_number, struct err *e)

@@ -87,40 +87,28 @@ static int wait_frozen(int dir)
 	}
 }
 
-/* Opens and locks /vserver and makes the child that keeps it alive. A directory that was removed between the opening
- * and that (ENOENT) is opened anew. */
+/* Opens and locks /vserver and makes the child that keeps it alive. A directory that was removed between any two steps
+ * (-ENOENT) is made and opened anew; only where it never can be is -ENOENT the answer. */
 static int hold_dir(struct err *e)
 {
-	for (int tries = 0; tries < 100; tries++) {
-		struct err why = {0};
-		_cleanup_close_ int fd = -1;
-		int dir = cgroup_home(&why), r;
+	for (int tries = 0; tries < 50; tries++) {
+		_cleanup_err_ struct err why = { 0 };
+		_cleanup_close_ int dir = cgroup_home(&why);
+		int r;
 
-		if (dir == -ENOENT) {
-			err_clear(&why);
-			return -ENOENT;
-		}
-		if (dir < 0) {
-			if (e)
-				*e = why;
-			else
-				err_clear(&why);
-			return dir;
-		}
-		/* flock wants a real descriptor, whatever kind cgroup_home gives. */
-		fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		close_fd(dir);
-		if (fd < 0)
+		if (dir == -ENOENT)
 			continue;
-		r = lock_dir(fd, e);
+		if (dir < 0)
+			return err_set(e, dir, "%s", why.msg);
+		r = lock_dir(dir, e);
 		if (r < 0)
 			return r;
-		if (mkdirat(fd, HOLD, 0755) == 0 || errno == EEXIST)
-			return TAKE_FD(fd);
+		if (mkdirat(dir, HOLD, 0755) == 0 || errno == EEXIST)
+			return TAKE_FD(dir);
 		if (errno != ENOENT && errno != ENODEV)
 			return err_sys(e, "cgroup /vserver: cannot make " HOLD);
 	}
-	return err_set(e, -EBUSY, "cgroup /vserver: it is removed again and again; try again");
+	return -ENOENT;
 }
 
 int freeze_begin(struct freeze *ret, struct err *e)
@@ -128,7 +116,7 @@ int freeze_begin(struct freeze *ret, struct err *e)
 	int dir = hold_dir(e), r;
 
 	if (dir == -ENOENT) {
-		ret->dir = -1; /* without a v2 hierarchy there can be no context */
+		ret->dir = -1; /* without a v2 hierarchy no context can be made */
 		return 0;
 	}
 	if (dir < 0)
