@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The verbs of vpkg: one cmd_*.c each, called with argv[0] = the verb; each returns the exit status.
+ */
+#pragma once
+
+int cmd_bootstrap(int argc, char **argv);
+int cmd_install(int argc, char **argv);
+int cmd_recover(int argc, char **argv);
+int cmd_status(int argc, char **argv);
