@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# One makefile, not recursive. A room is a directory: all its *.c but main_*.c become build/libROOM.a; each
-# ROOM/main_PROG.c becomes build/bin/PROG (a '+' in the name stands for '-').
+# One makefile, not recursive (it calls itself only to build once more with other flags, or after installing what it needs).
+# A room is a directory: all its *.c but main_*.c become build/libROOM.a; each ROOM/main_PROG.c becomes build/bin/PROG (a '+'
+# in the name stands for '-'). man/PROG.8.scd becomes the manual page and the text of PROG --help.
+#
+#   make            the programs and manual pages, in build/          make check      every test (as root, under 15 minutes)
+#   make deps       installs the Debian packages that this needs      make check-long the same, and longer fuzzing, and valgrind
+#   make demo       shows the main job on real packages               make bench      ratios against other programs
+#   make install    DESTDIR, prefix and sysconfdir are honoured       make asan, fuzz  parts of check alone; make format
+#
+# A part of the tests: make test T='tests/cli/rooms.t build/tests/unit/lib_text'
 
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -11,44 +19,188 @@ B ?= build
 CC ?= cc
 CFLAGS ?= -O2 -g
 SANITIZE ?=
+# make V=1 shows the commands.
+Q := $(if $(V),,@)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 PKGS := libsolv libsolvext rpm libarchive libcurl libcap libseccomp libcrypto json-c inih
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVPKG_PREFIX='"$(prefix)"' -I. -I$(B) $(WARN) \
-	$(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g') $(SANITIZE) $(CFLAGS)
-LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+	$(PKG_CFLAGS) $(SANITIZE) $(CFLAGS)
+
+# Everything that building, testing and the demo need beyond a minimal Debian 12; all from Debian itself.
+DEPS := \
+	make gcc libc6-dev linux-libc-dev pkgconf scdoc \
+	libsolv-dev libsolvext-dev librpm-dev libarchive-dev libcurl4-openssl-dev libcap-dev libseccomp-dev libssl-dev \
+	libjson-c-dev libinih-dev \
+	gpgv ca-certificates debian-archive-keyring \
+	clang clang-format libclang-rt-14-dev libcmocka-dev valgrind perl busybox-static \
+	gpg gpg-agent rpm createrepo-c cpio dpkg-dev debootstrap mmdebstrap rpm2cpio \
+	e2fsprogs xfsprogs btrfs-progs attr acl util-linux procps xz-utils zstd jq
 
 # In the order of dependency: each sees only the public headers of those before it (tests/cli/rooms.t).
 ROOMS := lib kernel vserver unify repo bootstrap vpkg
-ROOM_LIBS := $(foreach r,vpkg bootstrap repo unify vserver kernel lib,$(B)/lib$(r).a)
+ROOMS_BACK := vpkg bootstrap repo unify vserver kernel lib
+# The libraries of a room and of those before it, in the order that the linker wants: that is all its programs get.
+below = $(if $(filter $(1),$(firstword $(2))),$(2),$(call below,$(1),$(wordlist 2,9,$(2))))
+libs_of = $(patsubst %,$(B)/lib%.a,$(call below,$(1),$(ROOMS_BACK)))
+ROOM_LIBS := $(call libs_of,vpkg)
 
 srcs = $(filter-out $(1)/main_%.c,$(wildcard $(1)/*.c))
 MAINS := $(foreach r,$(ROOMS),$(wildcard $(r)/main_*.c))
 prog = $(subst +,-,$(patsubst main_%,%,$(basename $(notdir $(1)))))
 PROGS := $(foreach m,$(MAINS),$(B)/bin/$(call prog,$(m)))
+HELPS := $(patsubst man/%.8.scd,$(B)/help/%.h,$(wildcard man/*.8.scd))
+# Pages of programs that there are: what is not built is not offered.
+MANS := $(patsubst man/%.scd,$(B)/man/%,$(wildcard $(foreach p,$(notdir $(PROGS)),man/$(p).8.scd)))
+UNITS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all
-all: $(PROGS)
+all: $(PROGS) $(MANS)
+
+# ---- what the build needs, said in one line -----------------------------------------------------------------------
+
+# Not an error of make's own (a stack of them, one a target), and nothing for targets that need no library.
+.PHONY: have-libs
+have-libs:
+	@m=$$(for p in $(PKGS); do pkg-config --exists $$p 2>/dev/null || printf ' %s' $$p; done); \
+	[ -z "$$m" ] || { echo "vpkg: these development packages are missing:$$m; run 'make deps' as root" >&2; exit 1; }
+
+.PHONY: deps
+deps:
+	@m=$$(for p in $(DEPS); do \
+		[ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || printf ' %s' $$p; done); \
+	[ -z "$$m" ] || { echo "vpkg: installing$$m"; \
+		[ "$$(id -u)" = 0 ] || { echo "vpkg: packages can be installed by root only; run 'make deps' as root" >&2; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -qq update && apt-get -qq -y --no-install-recommends install $$m >/dev/null; }
+
+# ---- libraries and programs ---------------------------------------------------------------------------------------
 
 define ROOM_RULES
 $(B)/lib$(1).a: $(patsubst %.c,$(B)/%.o,$(call srcs,$(1)))
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	@mkdir -p $$(@D)
+	$$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call ROOM_RULES,$(r))))
 
 define PROG_RULES
-$(B)/bin/$(call prog,$(1)): $(patsubst %.c,$(B)/%.o,$(1)) $(ROOM_LIBS)
+$(B)/bin/$(call prog,$(1)): $(patsubst %.c,$(B)/%.o,$(1)) $(call libs_of,$(firstword $(subst /, ,$(1))))
 	@mkdir -p $$(@D)
-	$$(CC) $$(SANITIZE) $$(LDFLAGS) -o $$@ $$< $(ROOM_LIBS) $$(LIBS)
+	@echo "  LINK  $$@"
+	$$(Q)$$(CC) $$(SANITIZE) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LIBS)
 endef
 $(foreach m,$(MAINS),$(eval $(call PROG_RULES,$(m))))
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c | have-libs $(HELPS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# A main_PROG.c that includes "help/PROG.h" prints help_text: the page's synopsis, verbs and options.
+$(B)/help/%.h: man/%.8.scd man/help.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f man/help.awk $< >$@.new
+	@mv $@.new $@
 
-.PHONY: clean
+$(B)/man/%: man/%.scd
+	@mkdir -p $(@D)
+	$(Q)scdoc <$< >$@.new
+	@mv $@.new $@
+
+-include $(shell find $(B)/lib $(B)/tests $(ROOMS:%=$(B)/%) -name '*.d' 2>/dev/null)
+
+# ---- installation -------------------------------------------------------------------------------------------------
+
+# Paths of old, under which scripts call these.
+OLD_PATHS := vunify vdu
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/lib/vserver $(DESTDIR)$(prefix)/share/man/man8
+	install -m 755 $(PROGS) $(DESTDIR)$(prefix)/sbin/
+	$(if $(MANS),install -m 644 $(MANS) $(DESTDIR)$(prefix)/share/man/man8/)
+	for p in $(filter $(OLD_PATHS),$(notdir $(PROGS))); do \
+		ln -sf ../../sbin/$$p $(DESTDIR)$(prefix)/lib/vserver/$$p || exit 1; done
+	(cd distros && find . -type f ! -name '.*') | while read -r f; do \
+		install -D -m 644 "distros/$$f" "$(DESTDIR)$(prefix)/share/vpkg/distros/$$f" || exit 1; done
+	[ ! -f etc/vpkg.conf ] || [ -f $(DESTDIR)$(sysconfdir)/vpkg/vpkg.conf ] || \
+		install -D -m 644 etc/vpkg.conf $(DESTDIR)$(sysconfdir)/vpkg/vpkg.conf
+
+# ---- tests --------------------------------------------------------------------------------------------------------
+
+CMOCKA = $(shell pkg-config --libs cmocka)
+ASAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_SECONDS ?= 5
+PROVE := prove -e tests/lib/run
+CLI := $(wildcard tests/cli/*.t)
+ROOT := $(wildcard tests/root/*.t)
+AGAIN = +@$(MAKE) --no-print-directory
+BUILD = $(AGAIN) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: units fuzzers
+units: $(UNITS)
+fuzzers: $(FUZZERS)
+
+# tests/unit/ROOM_*.c is linked with that room and those before it alone, others with all.
+unit_rooms = $(or $(filter $(ROOMS),$(firstword $(subst _, ,$(notdir $(1))))),vpkg)
+unit_libs = $(call libs_of,$(call unit_rooms,$(1)))
+
+define UNIT_RULES
+$(1): $(1).o $(call unit_libs,$(1))
+	@echo "  LINK  $$@"
+	$$(Q)$$(CC) $$(SANITIZE) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LIBS) $$(CMOCKA)
+endef
+$(foreach u,$(UNITS),$(eval $(call UNIT_RULES,$(u))))
+
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ROOM_LIBS)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -Wl,--as-needed -o $@ $< $(ROOM_LIBS) $(LIBS)
+
+.SECONDARY: $(UNITS:=.o) $(FUZZERS:$(B)/%=$(B)/tests/fuzz/%.o)
+
+.PHONY: check check-built check-long test asan fuzz
+check: deps
+	$(BUILD) all units
+	$(AGAIN) check-built
+
+check-built:
+	VPKG_B=$(B) $(PROVE) -j2 $(UNITS) $(CLI)
+	$(AGAIN) asan
+	$(AGAIN) fuzz
+	$(if $(ROOT),VPKG_B=$(B) $(PROVE) $(ROOT))
+
+check-long: check
+	$(AGAIN) fuzz FUZZ_SECONDS=60
+	VPKG_B=$(B) VPKG_UNDER='valgrind -q --leak-check=full --error-exitcode=99 --trace-children=no' $(PROVE) $(UNITS)
+
+# Only what T names.
+test: all units
+	VPKG_B=$(B) $(PROVE) -v $(T)
+
+asan:
+	$(BUILD) B=$(B)/asan SANITIZE='$(ASAN_FLAGS)' CFLAGS='-O1 -g' all units
+	VPKG_B=$(B)/asan VPKG_ASAN=1 $(PROVE) -j2 $(UNITS:$(B)/%=$(B)/asan/%) $(CLI)
+
+fuzz:
+	$(BUILD) B=$(B)/fuzz CC=clang SANITIZE='$(FUZZ_FLAGS)' CFLAGS='-O1 -g' fuzzers
+	VPKG_B=$(B)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) $(PROVE) tests/fuzz/corpus.t
+
+# ---- the rest -----------------------------------------------------------------------------------------------------
+
+.PHONY: demo bench format clean
+demo: deps
+	$(BUILD) all
+	VPKG_B=$(B) demo/run
+
+bench: all
+	VPKG_B=$(B) bench/run
+
+format:
+	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+
 clean:
 	rm -rf $(B)

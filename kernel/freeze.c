@@ -92,7 +92,7 @@ static int wait_frozen(int dir)
 static int hold_dir(struct err *e)
 {
 	for (int tries = 0; tries < 50; tries++) {
-		_cleanup_err_ struct err why = { 0 };
+		_cleanup_err_ struct err why = {0};
 		_cleanup_close_ int dir = cgroup_home(&why);
 		int r;
 

@@ -157,6 +157,36 @@ static void drop_capabilities(const struct inside *in)
 		give_up(in, "capabilities");
 }
 
+/* This image's command line is the caller's, and /proc/1/cmdline is readable for everybody in the context: names of other
+ * vservers, a URL with a password. The strings stay, since fn and argv may point into them; only the kernel's idea of where
+ * they are becomes empty. A kernel without checkpoint/restore cannot; Debian's have it. */
+static void forget_command_line(const struct inside *in)
+{
+	_cleanup_close_ int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	struct prctl_mm_map map = {.exe_fd = (uint32_t)-1, .brk = (uint64_t)(uintptr_t)sbrk(0)};
+	unsigned long long f[52] = {0};
+	char text[2048], *p;
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+
+	text[n > 0 ? n : 0] = 0;
+	p = strrchr(text, ')');
+	if (!p || strlen(p) < 4)
+		give_up(in, "/proc/self/stat");
+	p += 3; /* field 3 is a letter */
+	for (size_t i = 4; i < ARRAY_LEN(f); i++)
+		f[i] = strtoull(p, &p, 10);
+	map.start_code = f[26];
+	map.end_code = f[27];
+	map.start_stack = f[28];
+	map.start_data = f[45];
+	map.end_data = f[46];
+	map.start_brk = f[47];
+	map.arg_start = map.arg_end = f[48];
+	map.env_start = map.env_end = f[50];
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0) < 0 && errno != EINVAL)
+		give_up(in, "PR_SET_MM_MAP");
+}
+
 static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
 static void close_all_but(const int *keep, size_t n)
@@ -267,6 +297,7 @@ _Noreturn void inside_main(const struct inside *in)
 	if (errno)
 		give_up(in, "system call filter");
 	drop_capabilities(in);
+	forget_command_line(in);
 	pid = fork();
 	if (pid < 0)
 		give_up(in, "fork");

@@ -72,14 +72,27 @@ int seal_probe(int dir, struct err *e);
 int seal_freeze(struct err *e);
 void seal_thaw(void);
 
-/* unlinkat, renameat2, linkat of an open file, for files that may be sealed. Where one is, the operation runs in a
- * process of its own session, with contexts frozen: lift, operate, seal again, compare mode, owner, size and mtime
- * (-ESTALE). A kill -9 of the caller leaves no file unsealed. -EAGAIN when a guest's lease is in the way. */
+/* The operations on names of files that may be sealed. They run in a process of their own session, with contexts frozen,
+ * each so: lift, operate, seal again, compare mode, owner, size and mtime (-ESTALE). A kill -9 of the caller leaves no
+ * file unsealed. -EAGAIN when a guest's lease on the file is in the way. */
+enum seal_what {
+	SEAL_LINK,   /* file (an open one, O_PATH will do) to dir[0]/name[0] */
+	SEAL_UNLINK, /* dir[0]/name[0] */
+	SEAL_RENAME, /* dir[0]/name[0] to dir[1]/name[1], with renameat2's flags */
+	SEAL_SWAP,   /* link file to dir[0]/name[0], then exchange that with dir[1]/name[1]; nothing is changed on failure */
+};
+struct seal_op {
+	enum seal_what what;
+	unsigned flags;
+	int file;            /* of the others: a sealed file that it concerns, or -1: only helps after the helper's death */
+	int dir[2];
+	const char *name[2];
+	int status;          /* set: 0 or -errno */
+};
+/* Executes them in order, whatever becomes of each. Returns the number of failed ones (*e: the first one's message), or
+ * -errno when none could be tried. Cheaper than one by one; call it inside seal_freeze. */
+int seal_batch(struct seal_op *ops, size_t n, struct err *e);
+/* One of them; without the helper where the file is not sealed. */
 int seal_unlink(int dir, const char *name, struct err *e);
-/* Either name, or with RENAME_EXCHANGE both, may be sealed. */
 int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags, struct err *e);
-/* fd may be O_PATH. */
 int seal_link(int fd, int dir, const char *name, struct err *e);
-/* Links the open file to tmp_dir/tmp, then exchanges that name with dir/name, in one window: afterwards dir/name is the
- * file, and tmp_dir/tmp is what dir/name was. On failure nothing is changed. */
-int seal_swap(int fd, int tmp_dir, const char *tmp, int dir, const char *name, struct err *e);

@@ -96,71 +96,66 @@ static int do_link(int file, int dir, const char *name, struct err *e)
 	return linkat(file, "", dir, name, AT_EMPTY_PATH) < 0 ? err_sys(e, "%s: cannot link", name) : 0;
 }
 
-static int serve_link(const struct window_call *c, struct err *e)
+static int serve_link(const struct seal_op *op, struct err *e)
 {
 	_cleanup_lifted_ struct lifted l = {.fd = -1};
-	int r = lift_fd(c->fds[0], c->name[0], &l, e);
+	int r = lift_fd(op->file, op->name[0], &l, e);
 
 	if (r == 0)
-		r = do_link(c->fds[0], c->fds[1], c->name[0], e);
-	return lower(&l, c->name[0], r, e);
+		r = do_link(op->file, op->dir[0], op->name[0], e);
+	return lower(&l, op->name[0], r, e);
 }
 
-static int serve_unlink(const struct window_call *c, struct err *e)
+static int serve_unlink(const struct seal_op *op, struct err *e)
 {
 	_cleanup_lifted_ struct lifted l = {.fd = -1};
-	int r = lift_name(c->fds[0], c->name[0], &l, e);
+	int r = lift_name(op->dir[0], op->name[0], &l, e);
 
-	if (r == 0 && unlinkat(c->fds[0], c->name[0], 0) < 0)
-		r = err_sys(e, "%s: cannot unlink", c->name[0]);
-	return lower(&l, c->name[0], r, e);
+	if (r == 0 && unlinkat(op->dir[0], op->name[0], 0) < 0)
+		r = err_sys(e, "%s: cannot unlink", op->name[0]);
+	return lower(&l, op->name[0], r, e);
 }
 
-static int serve_rename(const struct window_call *c, struct err *e)
+static int serve_rename(const struct seal_op *op, struct err *e)
 {
 	_cleanup_lifted_ struct lifted from = {.fd = -1}, to = {.fd = -1};
-	int r = lift_name(c->fds[0], c->name[0], &from, e);
+	int r = lift_name(op->dir[0], op->name[0], &from, e);
 
 	if (r == 0)
-		r = lift_name(c->fds[1], c->name[1], &to, e);
-	if (r == 0 && renameat2(c->fds[0], c->name[0], c->fds[1], c->name[1], c->flags & ~(unsigned)WINDOW_KEEP) < 0)
-		r = err_sys(e, "%s: cannot rename to %s", c->name[0], c->name[1]);
-	r = lower(&to, c->name[1], r, e);
-	return lower(&from, c->name[0], r, e);
+		r = lift_name(op->dir[1], op->name[1], &to, e);
+	if (r == 0 && renameat2(op->dir[0], op->name[0], op->dir[1], op->name[1], op->flags) < 0)
+		r = err_sys(e, "%s: cannot rename to %s", op->name[0], op->name[1]);
+	r = lower(&to, op->name[1], r, e);
+	return lower(&from, op->name[0], r, e);
 }
 
 /* Links the file to a new name, then exchanges that with the second one: two operations in one window. */
-static int serve_swap(const struct window_call *c, struct err *e)
+static int serve_swap(const struct seal_op *op, struct err *e)
 {
 	_cleanup_lifted_ struct lifted new = {.fd = -1}, old = {.fd = -1};
-	int r = lift_fd(c->fds[0], c->name[0], &new, e);
+	int r = lift_fd(op->file, op->name[0], &new, e);
 
 	if (r == 0)
-		r = do_link(c->fds[0], c->fds[1], c->name[0], e);
+		r = do_link(op->file, op->dir[0], op->name[0], e);
 	if (r == 0) {
-		r = lift_name(c->fds[2], c->name[1], &old, e);
-		if (r == 0 && renameat2(c->fds[1], c->name[0], c->fds[2], c->name[1], RENAME_EXCHANGE) < 0)
-			r = err_sys(e, "%s: cannot exchange", c->name[1]);
+		r = lift_name(op->dir[1], op->name[1], &old, e);
+		if (r == 0 && renameat2(op->dir[0], op->name[0], op->dir[1], op->name[1], RENAME_EXCHANGE) < 0)
+			r = err_sys(e, "%s: cannot exchange", op->name[1]);
 		if (r < 0)
-			unlinkat(c->fds[1], c->name[0], 0);
+			unlinkat(op->dir[0], op->name[0], 0);
 	}
-	r = lower(&old, c->name[1], r, e);
-	return lower(&new, c->name[0], r, e);
+	r = lower(&old, op->name[1], r, e);
+	return lower(&new, op->name[0], r, e);
 }
 
-static const struct {
-	int (*serve)(const struct window_call *, struct err *);
-	size_t n_fds;
-} ops[] = {
-	[WINDOW_LINK] = {serve_link, 2},
-	[WINDOW_UNLINK] = {serve_unlink, 1},
-	[WINDOW_RENAME] = {serve_rename, 2},
-	[WINDOW_SWAP] = {serve_swap, 3},
-};
-
-int window_serve(const struct window_call *c, struct err *e)
+int window_serve(const struct seal_op *op, struct err *e)
 {
-	if (c->op >= ARRAY_LEN(ops) || !ops[c->op].serve || c->n_fds != ops[c->op].n_fds)
-		return err_set(e, -EINVAL, "seal: request %d is none", c->op);
-	return ops[c->op].serve(c, e);
+	static int (*const serve[])(const struct seal_op *, struct err *) = {
+		[SEAL_LINK] = serve_link,
+		[SEAL_UNLINK] = serve_unlink,
+		[SEAL_RENAME] = serve_rename,
+		[SEAL_SWAP] = serve_swap,
+	};
+
+	return op->what < ARRAY_LEN(serve) ? serve[op->what](op, e) : err_set(e, -EINVAL, "seal: unknown operation");
 }

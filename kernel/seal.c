@@ -62,27 +62,9 @@ static int open_sealed(int dir, const char *name)
 	return fd < 0 ? -1 : fd;
 }
 
-/* Asks the helper. Should that be killed meanwhile, the files that were sealed before are sealed again here. */
-static int ask(struct window_call *c, const int *sealed, size_t n, struct err *e)
-{
-	int r;
-
-	if (freezes > 0)
-		c->flags |= WINDOW_KEEP;
-	r = window_ask(c, e);
-	for (size_t i = 0; r == -EPIPE && i < n; i++) {
-		_cleanup_close_ int fd = sealed[i] < 0 ? -1 : path_reopen(sealed[i], O_RDONLY | O_NONBLOCK);
-
-		if (fd >= 0)
-			seal_set(fd, NULL);
-	}
-	return r;
-}
-
 int seal_freeze(struct err *e)
 {
-	const struct window_call c = {.op = WINDOW_FREEZE, .flags = WINDOW_KEEP};
-	int r = freezes > 0 ? 0 : window_ask(&c, e);
+	int r = freezes > 0 ? 0 : window_ask(WINDOW_KEEP, NULL, 0, e);
 
 	if (r == 0)
 		freezes++;
@@ -91,66 +73,95 @@ int seal_freeze(struct err *e)
 
 void seal_thaw(void)
 {
-	const struct window_call c = {.op = WINDOW_THAW};
-
 	if (freezes > 0 && --freezes == 0)
-		window_ask(&c, NULL);
+		window_ask(WINDOW_THAW, NULL, 0, NULL);
+}
+
+static void reseal(int path)
+{
+	_cleanup_close_ int fd = path < 0 ? -1 : path_reopen(path, O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		seal_set(fd, NULL);
+}
+
+int seal_batch(struct seal_op *ops, size_t n, struct err *e)
+{
+	int failed = 0;
+
+	for (size_t done = 0, part; done < n; done += part) {
+		_cleanup_err_ struct err why = {0};
+		int r;
+
+		part = n - done < WINDOW_OPS ? n - done : WINDOW_OPS;
+		r = window_ask(freezes > 0 ? WINDOW_KEEP : WINDOW_ONCE, ops + done, part, &why);
+		for (size_t i = done; i < done + part; i++) {
+			if (r < 0)
+				ops[i].status = r;
+			if (r == -EPIPE)
+				reseal(ops[i].file);
+			failed += ops[i].status < 0;
+		}
+		if (why.status < 0 && (!e || e->status == 0))
+			err_set(e, why.status, "%s", why.msg);
+		if (r < 0 && done == 0)
+			return r;
+	}
+	return failed;
+}
+
+static int one(struct seal_op *op, struct err *e)
+{
+	int r = seal_batch(op, 1, e);
+
+	return r < 0 ? r : op->status;
 }
 
 int seal_unlink(int dir, const char *name, struct err *e)
 {
-	struct window_call c = {.op = WINDOW_UNLINK, .fds = {dir}, .n_fds = 1, .name = {name}};
+	struct seal_op op = {.what = SEAL_UNLINK, .dir = {dir}, .name = {name}};
 	_cleanup_close_ int sealed = -1;
 
 	if (unlinkat(dir, name, 0) == 0)
 		return 0;
 	if (errno != EPERM)
 		return err_sys(e, "%s: cannot unlink", name);
-	sealed = open_sealed(dir, name);
+	op.file = sealed = open_sealed(dir, name);
 	if (sealed < 0)
 		return err_set(e, -EPERM, "%s: cannot unlink: %s; see lsattr of it and of its directory", name,
 			       strerror(EPERM));
-	return ask(&c, &sealed, 1, e);
+	return one(&op, e);
 }
 
 int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags, struct err *e)
 {
-	struct window_call c = {
-		.op = WINDOW_RENAME, .flags = flags, .fds = {from_dir, to_dir}, .n_fds = 2, .name = {from, to}};
-	int sealed[2], r;
+	struct seal_op op = {.what = SEAL_RENAME, .flags = flags, .dir = {from_dir, to_dir}, .name = {from, to}};
+	_cleanup_close_ int first = -1, second = -1;
+	int r;
 
 	if (renameat2(from_dir, from, to_dir, to, flags) == 0)
 		return 0;
 	if (errno != EPERM)
 		return err_sys(e, "%s: cannot rename to %s", from, to);
-	sealed[0] = open_sealed(from_dir, from);
-	sealed[1] = open_sealed(to_dir, to);
-	if (sealed[0] < 0 && sealed[1] < 0)
+	first = open_sealed(from_dir, from);
+	second = open_sealed(to_dir, to);
+	if (first < 0 && second < 0)
 		return err_set(e, -EPERM, "%s: cannot rename to %s: %s; see lsattr of them and their directories", from,
 			       to, strerror(EPERM));
-	r = ask(&c, sealed, 2, e);
-	close_fd(sealed[0]);
-	close_fd(sealed[1]);
+	op.file = first >= 0 ? first : second;
+	r = one(&op, e);
+	if (r == -EPIPE)
+		reseal(second);
 	return r;
 }
 
 int seal_link(int fd, int dir, const char *name, struct err *e)
 {
-	struct window_call c = {.op = WINDOW_LINK, .fds = {fd, dir}, .n_fds = 2, .name = {name}};
+	struct seal_op op = {.what = SEAL_LINK, .file = fd, .dir = {dir}, .name = {name}};
 
 	if (!fd_sealed(fd))
 		return linkat(fd, "", dir, name, AT_EMPTY_PATH) < 0 ? err_sys(e, "%s: cannot link", name) : 0;
-	return ask(&c, &fd, 1, e);
-}
-
-int seal_swap(int fd, int tmp_dir, const char *tmp, int dir, const char *name, struct err *e)
-{
-	struct window_call c = {.op = WINDOW_SWAP, .fds = {fd, tmp_dir, dir}, .n_fds = 3, .name = {tmp, name}};
-	int sealed[2] = {fd, open_sealed(dir, name)};
-	int r = ask(&c, sealed, 2, e);
-
-	close_fd(sealed[1]);
-	return r;
+	return one(&op, e);
 }
 
 int seal_probe(int dir, struct err *e)

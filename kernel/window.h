@@ -20,17 +20,12 @@ void freeze_end(struct freeze *f);
 void freeze_tidy(void);
 
 /* ---- window.c: the process that lifts seals ---------------------------------------------------------------------- */
-enum window_op { WINDOW_FREEZE, WINDOW_THAW, WINDOW_LINK, WINDOW_UNLINK, WINDOW_RENAME, WINDOW_SWAP };
-enum { WINDOW_KEEP = 1u << 31 }; /* leave the contexts frozen after this request */
-struct window_call {
-	enum window_op op;
-	unsigned flags;      /* of renameat2, and WINDOW_KEEP */
-	int fds[3];          /* LINK: file, dir · UNLINK: dir · RENAME: dir, dir · SWAP: file, dir, dir */
-	size_t n_fds;
-	const char *name[2]; /* in the order of the directories */
-};
-/* Has the helper do it (the helper is forked by the first call of a process). Returns 0 or -errno. -EPIPE when the helper
- * was killed meanwhile: contexts have been thawed then, seals may be missing. */
-int window_ask(const struct window_call *c, struct err *e);
-/* Executes one request in the helper, while contexts are frozen (lift.c). */
-int window_serve(const struct window_call *c, struct err *e);
+enum window_freeze { WINDOW_ONCE, WINDOW_KEEP, WINDOW_THAW }; /* after the request: as before it, frozen, not frozen */
+#define WINDOW_OPS 64                                         /* operations in one request */
+
+/* Has the helper execute up to WINDOW_OPS operations (it is forked by the first call of a process) and sets their
+ * status. Returns 0 when it was asked, or -errno: -EPIPE when it was killed meanwhile (the contexts have been thawed
+ * then, seals may be missing). *e gets the message of the first operation that failed, too. */
+int window_ask(enum window_freeze mode, struct seal_op *ops, size_t n, struct err *e);
+/* Executes one operation in the helper, while contexts are frozen (lift.c). */
+int window_serve(const struct seal_op *op, struct err *e);

@@ -45,7 +45,8 @@ struct err {
 int err_set(struct err *e, int status, const char *fmt, ...) PRINTF(3, 4);
 /* As err_set with status -errno, and ": strerror(errno)" appended. */
 int err_sys(struct err *e, const char *fmt, ...) PRINTF(2, 3);
-/* Puts "context: " before the message that is there. Returns the status that is there. */
+/* Puts "context: " before the message that is there. Returns the status that is there; without an e, which nobody then
+ * reads, -EIO. */
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 /* Frees the message and makes *e empty again. */
 void err_clear(struct err *e);

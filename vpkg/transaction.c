@@ -20,8 +20,20 @@ const char *outcome_name(enum outcome_status s)
 struct listener {
 	const struct transaction *t;
 	char *failure; /* the first line that says that something failed */
-	char *last;    /* the last line of standard error */
+	char *telling; /* the last line that names an error, else the last of standard error */
+	bool named;    /* telling names one */
 };
+
+static void remember(struct listener *l, const char *text, bool is_err)
+{
+	bool names = strstr(text, "error") || strstr(text, "failed");
+
+	if (names || (is_err && *text && !l->named)) {
+		free(l->telling);
+		l->telling = xstrdup(text + strspn(text, " "));
+		l->named |= names;
+	}
+}
 
 static void hear(const char *line, size_t len, bool is_err, void *arg)
 {
@@ -32,12 +44,8 @@ static void hear(const char *line, size_t len, bool is_err, void *arg)
 		l->failure = xstrdup(text);
 	if (l->t->line)
 		l->t->line(text, l->t->arg);
-	if (is_err && *text) {
-		free(l->last);
-		l->last = text;
-	} else {
-		free(text);
-	}
+	remember(l, text, is_err);
+	free(text);
 }
 
 /* Every path that the transaction replaces, adds or removes, as the packages list them. */
@@ -106,22 +114,26 @@ static int apply(const struct transaction *t, struct err *e)
 	struct ctx_spec spec = vs_context(t->v, CTX_STUBS | CTX_NO_FLUSH);
 	struct listener l = { .t = t };
 	_cleanup_strv_ struct strv argv = { 0 };
-	bool policy = add_policy(t->v);
-	int r;
+	bool policy;
+	int r = vs_use(t->v, e);
 
+	if (r < 0)
+		return r;
+	policy = add_policy(t->v);
 	spec.packages = t->packages;
 	t->tool->apply_command(t->plan, &argv);
 	r = ctx_run(&spec, (const char *const *)argv.v, NULL,
 		    &(struct proc_io){ .line = hear, .arg = &l, .timeout = TOOL_TIMEOUT }, e);
 	if (policy)
 		remove_policy(t->v);
+	vs_unuse(t->v);
 	if (r > 0)
-		r = err_set(e, -ECANCELED, "%s ended with status %d%s%s", argv.v[0], r, l.last ? ": " : "",
-			    l.last ? l.last : "");
+		r = err_set(e, -ECANCELED, "%s ended with status %d%s%s", argv.v[0], r, l.telling ? ": " : "",
+			    l.telling ? l.telling : "");
 	else if (r == 0 && l.failure)
 		r = err_set(e, -ECANCELED, "%s", l.failure);
 	free(l.failure);
-	free(l.last);
+	free(l.telling);
 	return r;
 }
 
