@@ -56,6 +56,11 @@ int cgroup_home(struct err *e)
 	return open_home(true, e);
 }
 
+int cgroup_home_if_any(struct err *e)
+{
+	return open_home(false, e);
+}
+
 /* Removes the cgroups that dead callers left. A living caller holds a lock on its cgroup's directory from before the
  * first process is in it; rmdir refuses while one is. */
 static void sweep(int home)

@@ -6,7 +6,6 @@
 #include "kernel/inside.h"
 
 #include <grp.h>
-#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
 #include <net/if.h>
@@ -185,26 +184,6 @@ static void forget_command_line(const struct inside *in)
 	map.env_start = map.env_end = f[50];
 	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0) < 0 && errno != EINVAL)
 		give_up(in, "PR_SET_MM_MAP");
-}
-
-static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
-
-static void close_all_but(const int *keep, size_t n)
-{
-	_cleanup_free_ int *sorted = xcalloc(n, sizeof(int));
-	unsigned from = 3;
-
-	if (n)
-		memcpy(sorted, keep, n * sizeof(int));
-	qsort(sorted, n, sizeof(int), by_number);
-	for (size_t i = 0; i < n; i++) {
-		if (sorted[i] < (int)from)
-			continue;
-		if (sorted[i] > (int)from)
-			close_range(from, (unsigned)sorted[i] - 1, 0);
-		from = (unsigned)sorted[i] + 1;
-	}
-	close_range(from, ~0u, 0);
 }
 
 static void command_io(const struct inside *in)

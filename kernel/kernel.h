@@ -60,6 +60,10 @@ int seal_set(int fd, struct err *e);
 int seal_clear(int fd, struct err *e);
 /* Whether statx attributes say that it is sealed. */
 bool seal_is(const struct statx *stx);
+/* statx of dir/name (of dir itself with ""), not following symlinks, with an answer of seal_is that holds although other
+ * processes lift seals for moments: a file that may be such a one is looked at while no window is open. 0 or -errno.
+ * Not to be called between seal_freeze and seal_thaw. */
+int seal_stat(int dir, const char *name, struct statx *ret);
 /* Whether files of this directory's file system can be sealed: sets, checks and clears a seal on a temporary file there
  * and tries to write through it. 0, or -EOPNOTSUPP with the consequence. */
 int seal_probe(int dir, struct err *e);

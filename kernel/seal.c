@@ -127,9 +127,6 @@ int seal_unlink(int dir, const char *name, struct err *e)
 	if (errno != EPERM)
 		return err_sys(e, "%s: cannot unlink", name);
 	op.file = sealed = open_sealed(dir, name);
-	if (sealed < 0)
-		return err_set(e, -EPERM, "%s: cannot unlink: %s; see lsattr of it and of its directory", name,
-			       strerror(EPERM));
 	return one(&op, e);
 }
 
@@ -145,9 +142,6 @@ int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsi
 		return err_sys(e, "%s: cannot rename to %s", from, to);
 	first = open_sealed(from_dir, from);
 	second = open_sealed(to_dir, to);
-	if (first < 0 && second < 0)
-		return err_set(e, -EPERM, "%s: cannot rename to %s: %s; see lsattr of them and their directories", from,
-			       to, strerror(EPERM));
 	op.file = first >= 0 ? first : second;
 	r = one(&op, e);
 	if (r == -EPIPE)
@@ -159,8 +153,10 @@ int seal_link(int fd, int dir, const char *name, struct err *e)
 {
 	struct seal_op op = {.what = SEAL_LINK, .file = fd, .dir = {dir}, .name = {name}};
 
-	if (!fd_sealed(fd))
-		return linkat(fd, "", dir, name, AT_EMPTY_PATH) < 0 ? err_sys(e, "%s: cannot link", name) : 0;
+	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != EPERM)
+		return err_sys(e, "%s: cannot link", name);
 	return one(&op, e);
 }
 

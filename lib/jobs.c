@@ -55,15 +55,22 @@ static bool pull(const struct jobs *j, size_t i, struct job *job, int s)
 
 static int start(const struct jobs *j, size_t i, struct job *job, struct err *e)
 {
-	int p[S_COUNT][2];
+	int p[S_COUNT][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	bool open = true;
 
-	for (int s = 0; s < S_COUNT; s++)
-		if (pipe2(p[s], O_CLOEXEC) < 0)
-			return err_sys(e, "pipe");
+	for (int s = 0; open && s < S_COUNT; s++)
+		open = pipe2(p[s], O_CLOEXEC) == 0;
 	fflush(NULL);
-	job->pid = fork();
-	if (job->pid < 0)
-		return err_sys(e, "fork");
+	job->pid = open ? fork() : -1;
+	if (job->pid < 0) {
+		err_sys(e, "a process for a job");
+		job->pid = 0;
+		for (int s = 0; s < S_COUNT; s++) {
+			close_fd(p[s][0]);
+			close_fd(p[s][1]);
+		}
+		return e ? e->status : -EAGAIN;
+	}
 	if (job->pid == 0) {
 		/* A group of its own: the terminal's Ctrl-C reaches us, and we tell each child once. Should we
 		 * be killed, the kernel tells it. */

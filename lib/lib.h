@@ -81,6 +81,8 @@ void cleanup_fclose(FILE **f);
 		(fd) = -1;    \
 		fd_;          \
 	})
+/* Closes every descriptor from 3 on but those of keep, which may be in any order and hold -1. */
+void close_all_but(const int *keep, size_t n);
 /* Closes fd if it is one and returns -1: `fd = close_fd(fd)`. errno is kept. */
 int close_fd(int fd);
 

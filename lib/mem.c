@@ -54,6 +54,26 @@ int close_fd(int fd)
 	return -1;
 }
 
+static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+void close_all_but(const int *keep, size_t n)
+{
+	_cleanup_free_ int *sorted = xcalloc(n, sizeof(int));
+	unsigned from = 3;
+
+	if (n)
+		memcpy(sorted, keep, n * sizeof(int));
+	qsort(sorted, n, sizeof(int), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (sorted[i] < (int)from)
+			continue;
+		if (sorted[i] > (int)from)
+			close_range(from, (unsigned)sorted[i] - 1, 0);
+		from = (unsigned)sorted[i] + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
 void cleanup_close(int *fd) { close_fd(*fd); }
 
 void cleanup_fclose(FILE **f)

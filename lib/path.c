@@ -157,6 +157,7 @@ int path_write(int root, const char *path, const void *data, size_t len, mode_t 
 int path_mkdirs(int root, const char *path, mode_t mode, struct err *e)
 {
 	_cleanup_free_ char *walk = xstrdup(path);
+	_cleanup_close_ int last = -1;
 
 	for (char *p = walk; p;) {
 		const char *name;
@@ -173,6 +174,12 @@ int path_mkdirs(int root, const char *path, mode_t mode, struct err *e)
 			}
 			if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
 				return err_sys(e, "%s", walk);
+			last = close_fd(last);
+			last = path_open(root, walk, O_PATH | O_DIRECTORY, 0);
+			if (last < 0) {
+				errno = -last;
+				return err_sys(e, "%s", walk);
+			}
 		}
 		if (slash)
 			*slash = '/';

@@ -8,8 +8,8 @@
 #include <limits.h>
 #include <stdarg.h>
 
-#define CHECKOUT_LEVELS 4 /* build/bin/PROG, build/asan/tests/unit/PROG: how far above a program its checkout can be \
-			   */
+/* How far above a program its checkout can be: build/bin/PROG, build/asan/tests/unit/PROG. */
+#define CHECKOUT_LEVELS 4
 
 /* Absolute, because a process may change its directory while the variable stays. */
 static char *sysroot_of(const char *value)

@@ -4,7 +4,6 @@
  */
 #include "lib/lib.h"
 
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -186,10 +185,15 @@ int proc_attend(pid_t pid, int in_w, int out_r, int err_r, const struct proc_io 
 
 	if (a.io->in_fd <= 0)
 		a.in_w = close_fd(a.in_w);
+	if (pidfd < 0) {
+		/* Out of descriptors: it cannot be watched, so it must not go on. */
+		a.failure = -errno;
+		kill(pid, SIGKILL);
+	}
 	nonblock(a.in_w);
 	nonblock(out_r);
 	nonblock(err_r);
-	while (!attend_once(&a, pid, pidfd, deadline && !a.failure ? deadline : 0))
+	while (pidfd >= 0 && !attend_once(&a, pid, pidfd, deadline && !a.failure ? deadline : 0))
 		;
 	for (int i = 0; i < 2; i++) {
 		while (a.streams[i].fd >= 0 && pull(&a, &a.streams[i]))
@@ -210,32 +214,25 @@ int proc_attend(pid_t pid, int in_w, int out_r, int err_r, const struct proc_io 
 		return err_set(e, -EINTR, "%s: interrupted", what);
 	case -EFBIG:
 		return err_set(e, -EFBIG, "%s: more output than is accepted", what);
+	case 0:
+		break;
+	default:
+		return err_set(e, a.failure, "%s: cannot be watched: %s", what, strerror(-a.failure));
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int compare_int(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
-
-/* Closes everything above stderr but the listed descriptors and `extra`. */
+/* Closes everything above stderr but the listed descriptors, which the program is to have, and `extra`, which it is not. */
 static void close_others(const int *keep, size_t n_keep, int extra)
 {
 	_cleanup_free_ int *all = xcalloc(n_keep + 1, sizeof(int));
-	unsigned from = 3;
 
-	if (n_keep)
-		memcpy(all, keep, n_keep * sizeof(int));
-	all[n_keep] = extra;
-	qsort(all, n_keep + 1, sizeof(int), compare_int);
-	for (size_t i = 0; i <= n_keep; i++) {
-		if (all[i] < 3)
-			continue;
-		if ((unsigned)all[i] > from)
-			close_range(from, (unsigned)all[i] - 1, 0);
-		from = (unsigned)all[i] + 1;
-		if (all[i] != extra)
-			fcntl(all[i], F_SETFD, 0);
+	for (size_t i = 0; i < n_keep; i++) {
+		all[i] = keep[i];
+		fcntl(keep[i], F_SETFD, 0);
 	}
-	close_range(from, ~0u, 0);
+	all[n_keep] = extra;
+	close_all_but(all, n_keep + 1);
 }
 
 static const char *find_program(const char *name, char *out, size_t size)

@@ -87,15 +87,13 @@ static int lock_down(int rootfd, unsigned timeout)
 
 static void shut_others(int out, int err, const int *keep, size_t n_keep)
 {
-	for (int fd = 3; fd < 1024; fd++) {
-		bool kept = fd == out || fd == err;
+	_cleanup_free_ int *all = xcalloc(n_keep + 2, sizeof(int));
 
-		for (size_t i = 0; i < n_keep; i++)
-			kept |= keep[i] == fd;
-		if (!kept)
-			close(fd);
-	}
-	close_range(1024, ~0u, 0);
+	if (n_keep)
+		memcpy(all, keep, n_keep * sizeof(int));
+	all[n_keep] = out;
+	all[n_keep + 1] = err;
+	close_all_but(all, n_keep + 2);
 }
 
 static void child(int (*fn)(int, void *, struct err *), void *arg, int rootfd, const int *keep, size_t n_keep,

@@ -10,6 +10,11 @@
 /* ---- the cache (cache.c): /var/cache/vpkg ------------------------------------------------------------------------ */
 /* Contents by SHA-256, in objects/ab/cdef…; files are 0644 root, directories 0755 below a 0700 root. */
 int repo_cache_dir(struct err *e);
+/* A new directory of the caller's below the cache (0755), for files that others read; returns its fd, which is locked: keep
+ * it open as long as the directory is wanted. Those of dead callers are removed on the way. */
+int repo_cache_temp(const char *prefix, char **ret_name, struct err *e);
+/* Removes it. NULL is fine. */
+void repo_cache_temp_drop(const char *name);
 /* Opens the cached contents with this digest, re-hashed on use; -ENOENT when absent (a damaged one is removed). */
 int repo_cache_open(const uint8_t sha256[DIGEST_LEN], struct err *e);
 /* Copies an open file into the cache while hashing it; ret_sha256 says under which name it now is. */
@@ -43,6 +48,9 @@ struct repo_package {
 	struct strv files;           /* absolute paths of all its entries (repo_package_read) */
 	struct strv conffiles;       /* subset that is configuration */
 	char *warning;               /* e.g. "signed by key 24c6a8a7f4a80eb5, which is not in the keyring"; or NULL */
+	char *must_sign;             /* resolver results: its repository's index is unsigned, so the package's own signature
+				      * must hold against this file of keys (repo_solution_fetch sees to it); or NULL */
+	struct strv signers;         /* with must_sign: only keys of these fingerprints count, if there are any */
 };
 void repo_package_free(struct repo_package *p);
 /* Reads a package file (parsed in a sandbox) and verifies the digests that it carries: header, payload, every archive
@@ -79,6 +87,9 @@ struct repo_solution {
 	struct strv urls_tried;
 };
 void repo_solution_free(struct repo_solution *s);
+/* Brings every package of the solution into the cache (repo_fetch) and verifies the signature of those that must have
+ * one. */
+int repo_solution_fetch(const struct repo_solution *s, const struct report *r, struct err *e);
 /* Resolves names (and, for Debian, all packages with Priority: required, which come with required = true together with
  * their Pre-Depends and Depends closure) against the sources, weak dependencies off, nothing installed. A name that no source
  * has is -ENOENT with the nearest; an unsolvable set is -ENOTUNIQ with libsolv's problems in words. */

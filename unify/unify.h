@@ -25,12 +25,14 @@ struct unify_result {            /* of one vserver */
 	uint64_t skipped; /* changed while we looked, or open for writing: left alone, next run sees them */
 	struct err error; /* status < 0: this vserver could not be unified (the others were) */
 };
-/* Unifies the vservers with each other and with the store. The caller holds their locks. results has n entries. */
+/* Unifies the vservers with each other and with the store (what only a vserver that is not given has is not found: name
+ * that, too, at a new vserver's birth). The caller holds their locks. results has n entries, each error to be cleared. */
 int unify_run(struct vserver *const *v, size_t n, const struct unify_options *o, struct unify_result *results, struct err *e);
 
 /* Before a package tool replaces `path` in the tree: if it is a sealed file, an equal private copy takes its place and
  * the sealed link moves to keep_dir/keep_name (on the same file system), from where unify_restore can bring it back.
- * Returns 1 if it did so, 0 if the path is not sealed, not a regular file or does not exist. */
+ * Returns 1 if it did so, 0 if the path is not sealed, not a regular file or does not exist. The copy is not flushed:
+ * syncfs once after all of them, before the tool runs. */
 int unify_unshare(int tree, const char *path, int keep_dir, const char *keep_name, struct err *e);
 /* Puts keep_dir/keep_name (sealed or not) back as `path`, atomically replacing whatever file is there now (parents must
  * exist; a directory in the way is -EISDIR). */

@@ -5,6 +5,9 @@
 #include "vpkg/fleet.h"
 #include "vpkg/internal.h"
 
+/* Whoever was killed may have a worker that is undoing just now. Seconds. */
+#define PATIENCE 120
+
 static int recover_one(const char *name, struct err *e)
 {
 	_cleanup_vs_ struct vserver *v = NULL;
@@ -15,7 +18,7 @@ static int recover_one(const char *name, struct err *e)
 		return 0;
 	r = vs_open(name, &v, e);
 	if (r == 0)
-		r = vs_lock(v, 0, e);
+		r = vs_lock(v, PATIENCE, e);
 	if (r == 0)
 		r = journal_recover(v, &lost, e);
 	for (size_t i = 0; i < lost.n; i++)

@@ -48,33 +48,22 @@ static int copy_all(const struct vserver *v, const struct tool *t, int to, struc
 
 int database_copy(const struct vserver *v, const struct tool *t, char **ret_name, uint8_t ret_sum[DIGEST_LEN], struct err *e)
 {
-	_cleanup_close_ int tmp = place_dir("/var/cache/vpkg/tmp", 0755, e), dir = -1;
 	_cleanup_free_ char *name = NULL;
+	_cleanup_close_ int dir = repo_cache_temp("database", &name, e);
 	struct digest *d;
 	int r;
 
-	if (tmp < 0)
-		return tmp;
-	dir = path_mkdtemp(tmp, "database", &name, e);
 	if (dir < 0)
 		return dir;
 	d = digest_new();
 	digest_update(d, v->arch ? v->arch : "", v->arch ? strlen(v->arch) : 0);
-	r = fchmod(dir, 0755) < 0 ? -errno : copy_all(v, t, dir, d);
+	r = copy_all(v, t, dir, d);
 	digest_final(d, ret_sum);
 	if (r < 0) {
-		database_drop(name);
+		repo_cache_temp_drop(name);
 		errno = -r;
 		return err_sys(e, "%s: its package database", v->name);
 	}
 	*ret_name = TAKE_PTR(name);
 	return TAKE_FD(dir);
-}
-
-void database_drop(const char *name)
-{
-	_cleanup_close_ int tmp = place_dir("/var/cache/vpkg/tmp", 0755, NULL);
-
-	if (tmp >= 0 && name)
-		tree_remove(tmp, name, NULL, NULL);
 }

@@ -104,11 +104,20 @@ static int fill(struct entry *en, const struct recording *r, int dir, const char
 static int record(const struct walk_entry *we, void *arg, struct err *e)
 {
 	struct recording *r = arg;
+	struct statx stx = *we->stx;
 	int status;
 
 	if (!scope_has(we->path))
 		return WALK_SKIP;
-	status = fill(add(&r->m, we->path), r, we->dir, we->name, we->stx, e);
+	/* Its seal may be lifted for a moment, for another vserver's sake. */
+	if (S_ISREG(stx.stx_mode) && !seal_is(&stx) && stx.stx_nlink > 1) {
+		status = seal_stat(we->dir, we->name, &stx);
+		if (status == -ENOENT)
+			return WALK_GO;
+		if (status < 0)
+			return err_set(e, status, "%s: %s", we->path, strerror(-status));
+	}
+	status = fill(add(&r->m, we->path), r, we->dir, we->name, &stx, e);
 	return status < 0 ? status : WALK_GO;
 }
 
@@ -120,9 +129,19 @@ static int record_one(struct recording *r, int tree, const char *path, struct er
 	struct entry *en = add(&r->m, path);
 	struct statx stx;
 
-	if (dir < 0 || statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &stx) < 0)
+	if (dir < 0 || seal_stat(dir, name, &stx) < 0)
 		return 0;
 	return fill(en, r, dir, name, &stx, e);
+}
+
+/* The root directory itself, which a walk does not visit, is the entry with the empty path. */
+static int record_root(struct recording *r, int tree, struct err *e)
+{
+	struct statx stx;
+
+	if (statx(tree, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0)
+		return err_sys(e, "the tree's root");
+	return fill(add(&r->m, ""), r, tree, "", &stx, e);
 }
 
 static void sort(struct manifest *m)
@@ -137,6 +156,9 @@ int manifest_take(int tree, const struct strv *touched, struct manifest *ret, st
 	size_t walked;
 	int status;
 
+	status = record_root(&r, tree, e);
+	if (status < 0)
+		return status;
 	for (size_t i = 0; i < touched->n; i++) {
 		char *path = scope_resolve(tree, touched->v[i]);
 

@@ -25,11 +25,11 @@ static int find_or_make(const struct member *m, const struct stage *s, struct pl
 	for (size_t i = 0; i < p->n; i++)
 		if (memcmp(p->v[i].state, state, sizeof(state)) == 0) {
 			*ret = i;
-			database_drop(copy);
+			repo_cache_temp_drop(copy);
 			return 0;
 		}
 	r = repo_plan_make(db, m->tool->format, m->v->arch, s->pkgs, s->n, &plan, e);
-	database_drop(copy);
+	repo_cache_temp_drop(copy);
 	if (r < 0)
 		return r;
 	p->v[p->n].plan = plan;

@@ -46,7 +46,6 @@ static int link_one(const struct repo_package *p, int dir, struct err *e)
 int stage_open(const char *const *files, size_t n, const struct report *r, struct stage *ret, struct err *e)
 {
 	_cleanup_(stage_close) struct stage s = { .pkgs = xcalloc(n, sizeof(*s.pkgs)), .dir = -1 };
-	_cleanup_close_ int tmp = -1;
 	int status = 0;
 
 	for (; status == 0 && s.n < n; s.n++) {
@@ -56,14 +55,9 @@ int stage_open(const char *const *files, size_t n, const struct report *r, struc
 	}
 	if (status < 0)
 		return status;
-	tmp = place_dir("/var/cache/vpkg/tmp", 0755, e);
-	if (tmp < 0)
-		return tmp;
-	s.dir = path_mkdtemp(tmp, "packages", &s.name, e);
+	s.dir = repo_cache_temp("packages", &s.name, e);
 	if (s.dir < 0)
 		return s.dir;
-	if (fchmod(s.dir, 0755) < 0)
-		return err_sys(e, "package directory");
 	for (size_t i = 0; status == 0 && i < n; i++)
 		status = link_one(&s.pkgs[i], s.dir, e);
 	if (status == 0) {
@@ -75,10 +69,7 @@ int stage_open(const char *const *files, size_t n, const struct report *r, struc
 
 void stage_close(struct stage *s)
 {
-	_cleanup_close_ int tmp = s->name ? place_dir("/var/cache/vpkg/tmp", 0755, NULL) : -1;
-
-	if (tmp >= 0)
-		tree_remove(tmp, s->name, NULL, NULL);
+	repo_cache_temp_drop(s->name);
 	for (size_t i = 0; i < s->n; i++)
 		repo_package_free(&s->pkgs[i]);
 	free(s->pkgs);

@@ -26,6 +26,5 @@ extern const struct tool tool_deb, tool_rpm;
 const struct tool *tool_of(const struct vserver *v);
 
 /* Copies the vserver's package database into a new directory below the cache; returns its fd; ret_name is for
- * database_drop; ret_sum identifies the state: equal for vservers whose databases are equal. (database.c) */
+ * repo_cache_temp_drop; ret_sum identifies the state: equal for vservers whose databases are equal. (database.c) */
 int database_copy(const struct vserver *v, const struct tool *t, char **ret_name, uint8_t ret_sum[DIGEST_LEN], struct err *e);
-void database_drop(const char *name);

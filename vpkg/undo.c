@@ -114,11 +114,22 @@ static void bring_file(struct undo *u, int dir, const char *name, const struct e
 		set_meta(u, dir, name, was);
 }
 
+static int open_dir(int tree, const char *path)
+{
+	return path_open(tree, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
 static void bring_back(struct undo *u, const struct entry *was, const struct entry *now)
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
 
+	if (!*was->path) {
+		dir = open_dir(u->tree, "");
+		if (dir < 0 || fchown(dir, was->uid, was->gid) < 0 || fchmod(dir, was->mode & 07777) < 0)
+			lose(u, "/", strerror(errno));
+		return;
+	}
 	dir = path_parent(u->tree, was->path, &name);
 	if (dir < 0) {
 		lose(u, was->path, strerror(-dir));
@@ -144,7 +155,7 @@ static void directory_times(struct undo *u)
 
 		if (!S_ISDIR(was->mode))
 			continue;
-		fd = path_open(u->tree, was->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		fd = open_dir(u->tree, was->path);
 		if (fd >= 0)
 			futimens(fd, (struct timespec[]){ { .tv_nsec = UTIME_OMIT },
 							  { .tv_sec = was->mtime, .tv_nsec = was->mtime_ns } });

@@ -24,7 +24,10 @@ static inline void must_have(bool have, const char *reason)
 	skip();
 }
 
-static inline void need_root(void) { must_have(geteuid() == 0, "needs root"); }
+static inline void need_root(void)
+{
+	must_have(geteuid() == 0, "needs root");
+}
 
 /* The status is `want` and there is a message of one line that has `part` in it; leaves *e empty. */
 static inline void assert_error(struct err *e, int status, int want, const char *part)
