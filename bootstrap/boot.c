@@ -84,7 +84,7 @@ static int open_log(struct boot_build *b, struct err *e)
 
 static int open_tree_root(struct boot_build *b, struct err *e)
 {
-	int r = tree_remove(b->home, b->temp, NULL, e);
+	int r = seal_remove_tree(b->home, b->temp, e);
 	if (r < 0)
 		return err_wrap(e, "what a former run left as %s", b->temp);
 	if (mkdirat(b->home, b->temp, 0755) < 0)
@@ -181,7 +181,7 @@ static int create_locked(struct boot_build *b, struct err *e)
 	if (r < 0) {
 		b->tree = close_fd(b->tree);
 		/* The first error is the one that matters. */
-		tree_remove(b->home, b->temp, NULL, NULL);
+		seal_remove_tree(b->home, b->temp, NULL);
 	}
 	return r;
 }

@@ -19,7 +19,7 @@ static int needs_rpm(const struct boot_build *b, struct err *e)
 			return 0;
 	return err_set(e, -ENOENT,
 		       "the package rpm is not among what was asked for, and the new tree cannot be maintained "
-		       "without it; add it with --include rpm");
+		       "without it; add it with --include rpm or to the definition");
 }
 
 /* The directories that the context mounts over, which no package can reach inside, as every filesystem package has
@@ -39,8 +39,8 @@ static int skeleton(int tree, struct err *e)
 	return 0;
 }
 
-/* Scriptlets that failed do not make rpm fail, nor a bootstrap; they are said. */
-static void note_failures(const struct boot_build *b, int result)
+/* What stage 1 had to say. Scriptlets that failed do not make rpm fail, nor a bootstrap; they are said. */
+static void read_result(const struct boot_build *b, int result, struct strv *ret_misplaced)
 {
 	_cleanup_buf_ struct buf text = {0};
 	_cleanup_strv_ struct strv lines = {0};
@@ -50,13 +50,19 @@ static void note_failures(const struct boot_build *b, int result)
 		buf_add(&text, chunk, (size_t)n);
 	strv_split(&lines, text.p ? text.p : "", "\n");
 	for (size_t i = 0; i < lines.n; i++) {
-		_cleanup_free_ char *shown = text_escape(lines.v[i], strlen(lines.v[i]));
-		report_note(b->o->report, "%s: %s (%s has its output)", b->o->name, shown, b->log_path);
+		_cleanup_free_ char *shown = text_escape(lines.v[i] + 1, strlen(lines.v[i] + 1));
+		if (lines.v[i][0] == '+')
+			report_note(b->o->report, "%s: %s (%s has its output)", b->o->name, shown, b->log_path);
+	}
+	for (size_t i = 0; i < b->solution.n; i++) {
+		_cleanup_free_ char *line = xasprintf("-%s", b->solution.pkgs[i].file);
+		if (strv_has(&lines, line))
+			strv_add(ret_misplaced, b->solution.pkgs[i].file);
 	}
 }
 
 /* Stage 1. */
-static int install(struct boot_build *b, int packages, struct err *e)
+static int install(struct boot_build *b, int packages, struct strv *ret_misplaced, struct err *e)
 {
 	_cleanup_close_ int result = memfd_create("vpkg-bootstrap", MFD_CLOEXEC);
 	if (result < 0)
@@ -74,7 +80,7 @@ static int install(struct boot_build *b, int packages, struct err *e)
 	if (r < 0)
 		return r;
 	report_progress(b->o->report, "installing", b->solution.n, b->solution.n);
-	note_failures(b, result);
+	read_result(b, result, ret_misplaced);
 	return tree_remove(b->tree, REDHAT_SCRATCH, NULL, e);
 }
 
@@ -105,23 +111,37 @@ static int check_database(struct boot_build *b, struct err *e)
 	return 0;
 }
 
-/* Stage 2: what is installed is only written down, once, by whoever will read it. Everything was resolved, verified and
- * installed before; the order is no matter, nor whether this rpm knows the signers. */
-static int write_database(struct boot_build *b, int packages, struct err *e)
+/* Installs over what is there. Everything was resolved, verified and installed before: the order is no matter, nor
+ * whether this rpm knows the signers. */
+static int rpm_again(struct boot_build *b, int packages, const char *justdb, const struct strv *files, struct err *e)
+{
+	static const char *const rpm[] = {"rpm",       "-i",      "--noscripts",  "--notriggers", "--nodeps",
+					  "--noorder", "--force", "--ignoresize", "--nosignature"};
+	_cleanup_strv_ struct strv argv = {0};
+	for (size_t i = 0; i < ARRAY_LEN(rpm); i++)
+		strv_add(&argv, rpm[i]);
+	if (justdb)
+		strv_add(&argv, justdb);
+	for (size_t i = 0; i < files->n; i++)
+		strv_addf(&argv, CTX_DIR "/pkg/%s", files->v[i]);
+	return boot_tool(b, packages, (const char *const *)argv.v, NULL, justdb ? "rpm -i --justdb" : "rpm -i --force",
+			 e);
+}
+
+/* Stage 2: what is installed is written down once, by whoever will read it; and what the host's librpm cannot lay out
+ * right (see redhat_install.c) is done again by the rpm that the packages were made for. */
+static int write_database(struct boot_build *b, int packages, const struct strv *misplaced, struct err *e)
 {
 	static const char *const initdb[] = {"rpm", "--initdb", NULL};
-	static const char *const justdb[] = {"rpm",      "-i",        "--justdb", "--noscripts",  "--notriggers",
-					     "--nodeps", "--noorder", "--force",  "--ignoresize", "--nosignature"};
-	int r = boot_tool(b, -1, initdb, NULL, "rpm --initdb", e);
-	if (r < 0)
-		return r;
-	_cleanup_strv_ struct strv argv = {0};
-	for (size_t i = 0; i < ARRAY_LEN(justdb); i++)
-		strv_add(&argv, justdb[i]);
+	_cleanup_strv_ struct strv all = {0};
 	for (size_t i = 0; i < b->solution.n; i++)
-		strv_addf(&argv, CTX_DIR "/pkg/%s", b->solution.pkgs[i].file);
+		strv_add(&all, b->solution.pkgs[i].file);
 	report_progress(b->o->report, "package database", 0, 1);
-	r = boot_tool(b, packages, (const char *const *)argv.v, NULL, "rpm -i --justdb", e);
+	int r = boot_tool(b, -1, initdb, NULL, "rpm --initdb", e);
+	if (r == 0)
+		r = rpm_again(b, packages, "--justdb", &all, e);
+	if (r == 0 && misplaced->n)
+		r = rpm_again(b, packages, NULL, misplaced, e);
 	if (r == 0)
 		r = check_database(b, e);
 	report_progress(b->o->report, "package database", 1, 1);
@@ -141,9 +161,10 @@ int boot_redhat(struct boot_build *b, struct err *e)
 	_cleanup_close_ int packages = boot_packages(b, &name, e);
 	if (packages < 0)
 		return packages;
-	r = install(b, packages, e);
+	_cleanup_strv_ struct strv misplaced = {0};
+	r = install(b, packages, &misplaced, e);
 	if (r == 0)
-		r = write_database(b, packages, e);
+		r = write_database(b, packages, &misplaced, e);
 	boot_packages_drop(name);
 	free(name);
 	return r;

@@ -17,5 +17,6 @@ struct redhat_install {
  * there are no such files, or the new tree's. */
 int redhat_prepare(struct err *e);
 /* Inside the context: one librpm transaction of all packages, scriptlets included. Returns an exit status; messages go
- * to standard error, and to ->result a line for each scriptlet that failed, as a warning of rpm's, in the end. */
+ * to standard error. ->result gets lines: "+TEXT" is worth telling the user (scriptlets that failed as a warning of
+ * rpm's, in the end), "-FILE" a package that the tree's own rpm must lay out again. */
 int redhat_install_run(void *redhat_install);

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <nss.h>
 
+#include <rpm/rpmfiles.h>
 #include <rpm/rpmlib.h>
 #include <rpm/rpmlog.h>
 #include <rpm/rpmmacro.h>
@@ -30,7 +31,9 @@ struct installing {
 	const struct redhat_install *in;
 	struct failure *failed;
 	size_t n_failed;
-	FD_t open; /* the package that librpm reads at the moment */
+	bool retrying;
+	struct strv misplaced; /* packages whose hard links are wrong */
+	FD_t open;             /* the package that librpm reads at the moment */
 };
 
 int redhat_prepare(struct err *e)
@@ -99,6 +102,39 @@ static void failure_add(struct installing *i, const char *file, rpmTagVal script
 	i->failed[i->n_failed++] = (struct failure){.file = file, .script = script};
 }
 
+/* librpm since 4.14 expects the names of a hard-linked file one after the other in the payload. Where another file
+ * comes between them, it gives that file's contents to the first. Older rpms collect a set's names, wherever they are.
+ */
+static bool links_right(rpmfiles files, int ix)
+{
+	const int *set;
+	uint32_t n = rpmfilesFLinks(files, ix, &set);
+	struct stat first = {0}, st;
+	/* Each set once. */
+	if (n < 2 || set[0] != ix)
+		return true;
+	for (uint32_t k = 0; k < n; k++) {
+		char *path = rpmfilesFN(files, set[k]);
+		int r = lstat(path, &st);
+		free(path);
+		if (r < 0 || (k > 0 && st.st_ino != first.st_ino) || st.st_nlink != n)
+			return false;
+		first = st;
+	}
+	return true;
+}
+
+static void check_links(struct installing *i, Header h, const char *file)
+{
+	rpmfiles files = h ? rpmfilesNew(NULL, h, 0, 0) : NULL;
+	bool right = true;
+	for (int ix = 0, n = files ? (int)rpmfilesFC(files) : 0; ix < n && right; ix++)
+		right = links_right(files, ix);
+	if (!right)
+		strv_add(&i->misplaced, file);
+	rpmfilesFree(files);
+}
+
 static void *notify(const void *h, const rpmCallbackType what, const rpm_loff_t amount, const rpm_loff_t total,
 		    fnpyKey key, rpmCallbackData data)
 {
@@ -111,6 +147,10 @@ static void *notify(const void *h, const rpmCallbackType what, const rpm_loff_t 
 		if (i->open)
 			Fclose(i->open);
 		i->open = NULL;
+		return NULL;
+	case RPMCALLBACK_INST_STOP:
+		if (key && !i->retrying)
+			check_links(i, (Header)h, key);
 		return NULL;
 	case RPMCALLBACK_SCRIPT_ERROR:
 		if (key)
@@ -225,6 +265,7 @@ static int retry_all(struct installing *i)
 		if (early[k].script != RPMTAG_POSTIN && early[k].script != RPMTAG_POSTTRANS)
 			failure_add(i, early[k].file, early[k].script);
 	share_everything();
+	i->retrying = true;
 	int r = retry(i, early, n, RPMTAG_POSTIN, "post", early_scripts | RPMTRANS_FLAG_NOPOSTTRANS);
 	if (r == 0)
 		r = retry(i, early, n, RPMTAG_POSTTRANS, "posttrans", early_scripts | RPMTRANS_FLAG_NOPOST);
@@ -250,8 +291,11 @@ int redhat_install_run(void *arg)
 	if (r == 0)
 		r = retry_all(&i);
 	for (size_t k = 0; r == 0 && k < i.n_failed; k++)
-		dprintf(i.in->result, "the %s scriptlet of %s failed\n", script_name(i.failed[k].script),
+		dprintf(i.in->result, "+the %s scriptlet of %s failed\n", script_name(i.failed[k].script),
 			i.failed[k].file);
+	for (size_t k = 0; r == 0 && k < i.misplaced.n; k++)
+		dprintf(i.in->result, "-%s\n", i.misplaced.v[k]);
+	strv_free(&i.misplaced);
 	free(i.failed);
 	/* The caller's streams are here too, with what it had not written yet: these two only. */
 	fflush(stdout);

@@ -96,6 +96,8 @@ struct seal_op {
 /* Executes them in order, whatever becomes of each. Returns the number of failed ones (*e: the first one's message), or
  * -errno when none could be tried. Cheaper than one by one; call it inside seal_freeze. */
 int seal_batch(struct seal_op *ops, size_t n, struct err *e);
+/* tree_remove for a tree that may hold sealed names. */
+int seal_remove_tree(int dir, const char *name, struct err *e);
 /* One of them; without the helper where the file is not sealed. */
 int seal_unlink(int dir, const char *name, struct err *e);
 int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags, struct err *e);

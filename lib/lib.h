@@ -180,7 +180,7 @@ struct statx;
  * STATX_BASIC_STATS and the attributes. */
 int tree_walk(int root, int (*fn)(const struct walk_entry *, void *arg, struct err *), void *arg, struct err *e);
 /* Deletes dir/name and all below it: one file system, fd-relative; refuses (-EBUSY) where something is mounted below.
- * unlink_fn deletes one non-directory (NULL: unlinkat); a caller whose trees hold sealed files gives seal_unlink.
+ * unlink_fn deletes one non-directory (NULL: unlinkat); for trees that hold sealed files there is seal_remove_tree.
  * Missing is success. */
 int tree_remove(int dir, const char *name, int (*unlink_fn)(int dir, const char *name, struct err *), struct err *e);
 

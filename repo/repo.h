@@ -13,6 +13,8 @@ int repo_cache_dir(struct err *e);
 /* A new directory of the caller's below the cache (0755), for files that others read; returns its fd, which is locked: keep
  * it open as long as the directory is wanted. Those of dead callers are removed on the way. */
 int repo_cache_temp(const char *prefix, char **ret_name, struct err *e);
+/* Removes those of dead callers. */
+void repo_cache_temp_sweep(void);
 /* Removes it. NULL is fine. */
 void repo_cache_temp_drop(const char *name);
 /* Opens the cached contents with this digest, re-hashed on use; -ENOENT when absent (a damaged one is removed). */

@@ -35,6 +35,14 @@ static void sweep(int home)
 	closedir(d);
 }
 
+void repo_cache_temp_sweep(void)
+{
+	_cleanup_close_ int home = temp_home(NULL);
+
+	if (home >= 0)
+		sweep(home);
+}
+
 int repo_cache_temp(const char *prefix, char **ret_name, struct err *e)
 {
 	_cleanup_close_ int home = temp_home(e);

@@ -32,10 +32,11 @@ struct run {
 	struct unify_result *results;
 	int64_t *freed; /* by vserver */
 	uint64_t done, total;
+	unsigned parts;
 };
 
-/* Goals in the order of their first candidate get parts of limited size. Returns the number of parts. */
-static unsigned divide(struct run *u)
+/* Goals in the order of their first candidate get parts of limited size. */
+static void divide(struct run *u)
 {
 	uint64_t bytes = 0;
 	unsigned part = 1, goals = 0;
@@ -55,7 +56,7 @@ static unsigned divide(struct run *u)
 		goals++;
 		bytes += g->exists ? 0 : r->meta.size;
 	}
-	return part;
+	u->parts = part;
 }
 
 static void vs_failed(struct run *u, const struct cand *c, int status, const char *why)
@@ -115,6 +116,16 @@ static int publish(struct run *u, struct goal **goals, size_t n, struct err *e)
 	return 0;
 }
 
+/* A full disk: what is staged so far will free space when it is linked, so the rest waits for the next part. */
+static void postpone(struct run *u, size_t from, unsigned part)
+{
+	for (size_t i = from; i < u->g->n; i++)
+		if (u->g->goal[i].part == part && !u->g->goal[i].exists)
+			u->g->goal[i].part = part + 1;
+	if (u->parts == part)
+		u->parts++;
+}
+
 static int make_objects(struct run *u, unsigned part, struct err *e)
 {
 	_cleanup_free_ struct goal **fresh = xcalloc(u->g->n + 1, sizeof(*fresh));
@@ -129,13 +140,18 @@ static int make_objects(struct run *u, unsigned part, struct err *e)
 		if (intr_check(e) < 0)
 			return -EINTR;
 		r = stage(u, g, e);
+		if (r == -ENOSPC && n > 0) {
+			err_clear(e);
+			postpone(u, i, part);
+			break;
+		}
+		if (r < 0 && r != -EAGAIN)
+			return r;
 		if (r == 0) {
 			fresh[n++] = g;
-		} else if (r == -EAGAIN) {
+		} else {
 			g->failed = true; /* the next run sees it as it is then */
 			err_clear(e);
-		} else {
-			return r;
 		}
 	}
 	if (n > 0 && syncfs(u->store->top) < 0)
@@ -350,14 +366,14 @@ int replace_all(struct scan *s, struct store *store, struct vserver *const *v, s
 	_cleanup_err_ struct err why = {0};
 	_cleanup_free_ int64_t *freed = NULL;
 	struct run u = {.s = s, .store = store, .v = v, .g = g, .o = o, .results = results};
-	unsigned parts = divide(&u);
 	size_t n_vs = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < s->n_cand; i++)
 		n_vs = s->cand[i].vs >= n_vs ? s->cand[i].vs + 1 : n_vs;
 	u.freed = freed = xcalloc(n_vs + 1, sizeof(*freed));
-	for (unsigned part = 1; r == 0 && part <= parts && u.total > 0; part++) {
+	divide(&u);
+	for (unsigned part = 1; r == 0 && part <= u.parts && u.total > 0; part++) {
 		r = make_objects(&u, part, &why);
 		if (r == 0)
 			r = link_part(&u, part, &why);

@@ -114,10 +114,11 @@ static bool eligible(const struct statx *stx, const struct store *store, uint64_
 	return S_ISREG(stx->stx_mode) && stx->stx_size >= MIN_SIZE && !(stx->stx_mode & (S_ISUID | S_ISGID)) &&
 	       makedev(stx->stx_dev_major, stx->stx_dev_minor) == store->dev && stx->stx_mnt_id == mnt_id &&
 	       !(stx->stx_attributes & never) &&
-	       (!seal_is(stx) || inode_map_get(&store->inos, stx->stx_ino) != MAP_NONE); /* else somebody's own chattr +i */
+	       (!seal_is(stx) ||
+		inode_map_get(&store->inos, stx->stx_ino) != MAP_NONE); /* else somebody's own chattr +i */
 }
 
-static size_t add_rec(struct scan *s, uint32_t vs, const struct statx *stx)
+static size_t add_rec(struct scan *s, const struct store *store, uint32_t vs, const struct statx *stx)
 {
 	size_t at = inode_map_get(&s->inos, stx->stx_ino);
 
@@ -132,8 +133,8 @@ static size_t add_rec(struct scan *s, uint32_t vs, const struct statx *stx)
 					  .meta = meta_of(stx),
 					  .first = s->n_cand,
 					  .goal = MAP_NONE};
-		/* Eligible and sealed is a store object; one whose seal another process has lifted just now is so too. */
-		if (seal_is(stx))
+		/* Not the seal decides: another process may have lifted it just now. */
+		if (inode_map_get(&store->inos, stx->stx_ino) != MAP_NONE)
 			s->rec[at].state = REC_SHARED;
 		inode_map_put(&s->inos, stx->stx_ino, at);
 	}
@@ -143,9 +144,10 @@ static size_t add_rec(struct scan *s, uint32_t vs, const struct statx *stx)
 	return at;
 }
 
-static void add_cand(struct scan *s, uint32_t vs, const struct listed *l, const struct statx *stx)
+static void add_cand(struct scan *s, const struct store *store, uint32_t vs, const struct listed *l,
+		     const struct statx *stx)
 {
-	size_t rec = add_rec(s, vs, stx);
+	size_t rec = add_rec(s, store, vs, stx);
 
 	if ((s->n_cand & (s->n_cand - 1)) == 0)
 		s->cand = xrealloc(s->cand, (s->n_cand ? 2 * s->n_cand : 1) * sizeof(*s->cand));
@@ -179,7 +181,7 @@ static void stat_all(struct scan *s, const struct store *store, const struct vse
 				     STATX_BASIC_STATS | STATX_MNT_ID, &stx) < 0)
 			continue;
 		if (eligible(&stx, store, store->mnt_id))
-			add_cand(s, vs, &l[i], &stx);
+			add_cand(s, store, vs, &l[i], &stx);
 	}
 }
 

@@ -59,8 +59,8 @@ static bool parse_name(const char *dir, const char *rest, struct object *o)
 }
 
 /* Seals an object that lost its seal, in a crash between lifting and sealing. Guests may link it: it is sealed first,
- * while they stand still, then its contents are compared with its key. 1 when it may stay in the store, 0 when not: that
- * one keeps the seal, since several vservers may share it. */
+ * while they stand still, then its contents are compared with its key. 1 when it may stay in the store, 0 when not:
+ * that one keeps the seal, since several vservers may share it. */
 static int repair(int dir, const char *name, const struct object *o, struct err *e)
 {
 	uint8_t key[DIGEST_LEN];
@@ -232,7 +232,8 @@ int store_stage(const struct store *s, int from, const uint8_t key[DIGEST_LEN], 
 	if (r == 0)
 		r = copy_meta(from, fd);
 	if (r < 0)
-		err_set(e, r, ".unify/tmp/%s: cannot copy: %s", name, strerror(-r));
+		err_set(e, r, ".unify/tmp/%s: cannot copy: %s%s", name, strerror(-r),
+			r == -ENOSPC ? "; free as much as one of the files needs" : "");
 	if (r == 0)
 		r = seal_set(fd, e);
 	if (r == 0) {

@@ -50,6 +50,7 @@ int cmd_recover(int argc, char **argv)
 			bad++;
 		}
 	}
+	repo_cache_temp_sweep();
 	if (unify_collect(&e) < 0) {
 		fprintf(stderr, "vpkg: %s\n", e.msg);
 		bad++;

@@ -59,7 +59,7 @@ int journal_begin(const char *name, struct journal *ret, struct err *e)
 {
 	_cleanup_free_ char *where = xasprintf(".undo/%s", name);
 	_cleanup_close_ int home = vs_home(e);
-	int r = home < 0 ? home : tree_remove(home, where, seal_unlink, e);
+	int r = home < 0 ? home : seal_remove_tree(home, where, e);
 
 	if (r == 0)
 		r = open_journal(name, true, ret, e);
@@ -94,7 +94,7 @@ int journal_end(struct journal *j, struct err *e)
 
 	if (home < 0 || all < 0)
 		return home < 0 ? home : all;
-	r = tree_remove(home, where, seal_unlink, e);
+	r = seal_remove_tree(home, where, e);
 	/* The journal's record goes last: while it stands, somebody finds the pre-image and removes it. */
 	return r < 0 ? r : tree_remove(all, j->name, NULL, e);
 }

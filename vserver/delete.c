@@ -39,7 +39,7 @@ static int remove_leftovers(int home, const char *name, struct err *e)
 	}
 	while (r == 0 && (de = readdir(d)))
 		if (is_leftover(de->d_name, name))
-			r = tree_remove(home, de->d_name, seal_unlink, e);
+			r = seal_remove_tree(home, de->d_name, e);
 	closedir(d);
 	if (r < 0)
 		err_wrap(e, "%s/vservers", place_sysroot());
@@ -130,7 +130,7 @@ static int remove_from(const char *dir, const char *name, struct err *e)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
-	return tree_remove(fd, name, seal_unlink, e);
+	return seal_remove_tree(fd, name, e);
 }
 
 int vs_delete(struct vserver *v, struct err *e)

@@ -36,7 +36,7 @@ listed=$(vserver m1 exec rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm
 is "$(comm -23 <(echo "$listed") <(ls "$MINI/repo/Packages" | sort))" '' "the tree's own rpm lists packages of the repository"
 wanted=$(sed -nE 's/^(minimal|standard) = //p' "$MINI/mini-1.conf" | tr ' ' '\n' | sort)
 is "$(comm -13 <(vserver m1 exec rpm -qa --qf '%{NAME}\n' | sort) <(echo "$wanted"))" '' '… all that the variant asks for'
-is "$(unexplained m1 '^S.5....T.  c /etc/(hosts|group|gshadow|passwd|shadow)$|^.....UG..    /proc$|c /usr/share/mini-release$')" '' \
+is "$(unexplained m1 '^S.5....T.  c /etc/(hosts|group|gshadow|passwd|shadow|shells)$|^.....UG..    /proc$|c /usr/share/mini-release$')" '' \
 	'rpm -Va says what scriptlets, the identity and the mounted /proc explain, no more'
 is "$(vserver m1 exec rpm -Va --noscripts mini-tools)" '' 'owner, mode and file capability of mini-tools are right'
 ok 'ldconfig ran' grep -q libtinfo "$VS/m1/etc/ld.so.cache"
@@ -66,7 +66,8 @@ nothing_left m3 '… and nothing is left'
 exits 1 'a missing dependency is refused' by_hand m3 bash,rpm,mini-needs
 like "$(tail -n 1 <<<"$err")" 'mini-nowhere' '… by its name'
 nothing_left m3 '… with nothing left'
-exits 1 'a tree without rpm is refused' by_hand m3 bash,coreutils
+sed 's/^minimal = .*/minimal = bash coreutils/' "$MINI/mini-1.conf" >"$TMP/norpm.conf"
+exits 1 'a tree without rpm is refused' vpkg bootstrap m3 "$TMP/norpm.conf"
 like "$(tail -n 1 <<<"$err")" '--include rpm' '… with the remedy'
 nothing_left m3 '… with nothing left'
 
@@ -103,19 +104,13 @@ is "$(dd if="$VS/old1/var/lib/rpm/Packages" bs=4 skip=3 count=1 status=none | od
 	'its database is a Berkeley DB hash'
 like "$(vserver old1 exec rpm --version)" '4\.11' 'it is that of rpm 4.11'
 
-# The files that differ from their headers are those whose payload does: what was altered in this data.
-(cd "$TMP/payload" && for p in "$TMP"/el7/*.rpm; do rpm2cpio "$p" | cpio -idmu --quiet 2>/dev/null; done)
-query '[%{FILEDIGESTS} %{FILEFLAGS:fflags}. %{=NAME} %{FILENAMES}\n]' | awk '$1 ~ /^[0-9a-f]+$/ && $2 !~ /g/ { print }' >"$TMP/headers"
-while read -r digest _ name path; do
-	f=$TMP/payload$path
-	[ ! -f "$f" ] || [ -L "$f" ] || [ "$(sha256sum <"$f")" = "$digest  -" ] || echo "$path $name"
-done <"$TMP/headers" | sort -u >"$TMP/altered"
+# The altered files of this data (MANIFEST.tsv) have headers to match, and dropped ones are in no header. tzdata's hard
+# links are out of the order that the host's librpm wants.
 vserver old1 exec rpm -Va >"$TMP/va" 2>&1
-is "$(awk 'substr($0, 3, 1) == "5" { print $NF }' "$TMP/va" | sort -u | diff - <(cut -d' ' -f1 "$TMP/altered" | sort -u))" '' \
-	'rpm -Va finds altered just the files whose payload is not what the header says'
-altered=$(awk -F'[\t=]' '$6 > 0 { sub(/-[^-]*-[^-]*$/, "", $2); print $2 }' "$EL7/MANIFEST.tsv" | sort -u)
-is "$(comm -23 <(cut -d' ' -f2 "$TMP/altered" | sort -u) <(echo "$altered"))" '' \
-	'… all of packages that MANIFEST.tsv says were altered'
+is "$(awk 'substr($0, 3, 1) == "5" || /^missing/' "$TMP/va")" '' 'rpm -Va finds every file of every package, with its contents'
+like "$(log old1)" '== rpm -i --force' "… those too that the host's librpm laid out wrong"
+is "$(stat -c %h "$VS/old1/usr/share/zoneinfo/Africa/Abidjan")" \
+	"$(cd "$VS/old1/usr/share/zoneinfo/Africa" && find . .. -maxdepth 1 -xdev -samefile Abidjan -printf '%i\n' | head -n 1 | wc -l)" ''
 is "$(awk 'substr($0, 3, 1) != "5"' "$TMP/va" | grep -vE '^\.M\.{7}  g /|^\.M\.{7}  c /etc/machine-id$|^\.{5}UG\.\.    /proc$')" '' \
 	'… and nothing else but the modes of ghosts and of the machine id'
 ok "rpm's database can be rebuilt by itself" vserver old1 exec rpm --rebuilddb

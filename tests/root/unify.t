@@ -4,7 +4,7 @@
 # vunify and vdu on small trees: what is shared and what never is, bad input, hostile trees, kill -9, a full master.
 . "$(dirname "$0")/../lib/tap.sh"
 need_root
-need_cmd busybox lsattr getfattr setfattr setcap jq perl flock
+need_cmd busybox lsattr getfattr setfattr setcap jq perl flock mkfs.ext4
 private_mounts "$@"
 . tests/root/unify_trees.sh
 
@@ -263,4 +263,36 @@ ok "the next run" vunify --json k1 k2 k3
 is "$(field k1 shared),$(field k2 shared),$(field k3 shared)" 400,400,400 "finishes the work"
 is "$(ls -A "$VS/.unify/tmp")" "" "and nothing is left in the store's tmp"
 is "$(unsealed_objects)" 0 "every object is sealed"
+
+# ---- a full disk ---------------------------------------------------------------------------------------------------
+
+mkdir "$TMP/small"
+truncate -s 80M "$TMP/image"
+mkfs.ext4 -q -F -m 0 "$TMP/image"
+if mount -o loop "$TMP/image" "$TMP/small" 2>/dev/null; then
+	VPKG_SYSROOT=$TMP/small VS=$TMP/small/vservers
+	for v in s1 s2; do
+		make_tree $v
+		for i in 1 2 3; do
+			add_file $v /usr/share/f$i "big $i"
+			head -c 6000000 /dev/zero | tr '\0' x >>"$VS/$v/usr/share/f$i"
+			touch -d '2020-01-01 UTC' "$VS/$v/usr/share/f$i"
+		done
+		eval "before_$v=\$(digest_tree $v)"
+	done
+	free=$(df --output=avail -B1M "$TMP/small" | tail -n 1)
+	fallocate -l $((free - 3))M "$TMP/small/fill"
+	exits 1 "no room for even one object" vunify -q s1 s2
+	one_line "$err" "one line"
+	is "$(ls -A "$VS/.unify/tmp")" "" "what was begun is removed"
+	rm "$TMP/small/fill"
+	sync
+	fallocate -l $((free - 10))M "$TMP/small/fill.new"
+	ok "room for one at a time" vunify --json s1 s2
+	is "$(field s1 shared),$(field s2 shared)" 3,3 "is enough"
+	[ "$(digest_tree s1)$(digest_tree s2)" = "$before_s1$before_s2" ]
+	is "$?" 0 "the trees are as they were"
+else
+	skip "needs loop devices" 6
+fi
 done_testing

@@ -86,14 +86,14 @@ static void maps(void **state)
 {
 	_cleanup_map_ struct map m = {0};
 
-	assert_int_equal(map_get(&m, 1), MAP_NONE);
+	assert_int_equal(inode_map_get(&m, 1), MAP_NONE);
 	for (uint64_t i = 0; i < 5000; i++)
-		map_put(&m, i * 0x100000001u, i);
-	map_put(&m, 0, 77);
-	assert_int_equal(map_get(&m, 0), 77);
+		inode_map_put(&m, i * 0x100000001u, i);
+	inode_map_put(&m, 0, 77);
+	assert_int_equal(inode_map_get(&m, 0), 77);
 	for (uint64_t i = 1; i < 5000; i++)
-		assert_int_equal(map_get(&m, i * 0x100000001u), i);
-	assert_int_equal(map_get(&m, 12345), MAP_NONE);
+		assert_int_equal(inode_map_get(&m, i * 0x100000001u), i);
+	assert_int_equal(inode_map_get(&m, 12345), MAP_NONE);
 }
 
 static void object_names(void **state)
