@@ -213,5 +213,7 @@ bench: all
 format:
 	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
 
+# What a killed test or demo left may be sealed.
 clean:
+	@[ ! -d $(B) ] || chattr -R -f -i $(wildcard $(B)/tmp $(B)/demo $(B)/bench) 2>/dev/null || true
 	rm -rf $(B)

@@ -48,6 +48,11 @@ static int rules(scmp_filter_ctx f, bool no_flush)
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	/* A lease on a shared file, open for reading, would make every other vserver's open of it wait. */
+	if (r == 0)
+		r = seccomp_rule_add(f, eperm, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, F_SETLEASE));
+	if (r == 0)
+		r = seccomp_rule_add(f, eperm, SCMP_SYS(fcntl64), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, F_SETLEASE));
 	/* Typing into a terminal that somebody else reads. */
 	if (r == 0)
 		r = seccomp_rule_add(f, eperm, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, TIOCSTI));

@@ -5,7 +5,7 @@
 # repository given by hand. The tree's own rpm must list every package and find nothing that the data does not explain.
 . "$(dirname "$0")/../lib/tap.sh"
 need_root
-need_cmd rpmbuild rpmsign createrepo_c gpg rpm2cpio cpio
+need_cmd rpmbuild rpmsign createrepo_c gpg
 private_mounts "$@"
 
 # Debian's rpm has its database in the home directory; and what is in ~/.rpmmacros must not reach a new tree.
@@ -87,10 +87,10 @@ nothing_left m3 '… with nothing left'
 EL7=$TOP/../shared/testdata/el7
 if [ ! -d "$EL7" ]; then
 	# Real packages that not every checkout has: nothing to insist on.
-	pass '# SKIP CentOS 7: no ../shared/testdata/el7'
+	VPKG_MUST_RUN='' skip 'CentOS 7: needs the test data ../shared/testdata/el7'
 	done_testing
 fi
-mkdir "$TMP/el7" "$TMP/payload"
+mkdir "$TMP/el7"
 cp "$EL7"/*.rpm "$TMP/el7/"
 createrepo_c -q --no-database "$TMP/el7" >/dev/null 2>&1
 query() { rpm --dbpath "$TMP/db" -qp --nosignature --nodigest --qf "$1" "$TMP"/el7/*.rpm 2>/dev/null; }
@@ -109,10 +109,8 @@ like "$(vserver old1 exec rpm --version)" '4\.11' 'it is that of rpm 4.11'
 vserver old1 exec rpm -Va >"$TMP/va" 2>&1
 is "$(awk 'substr($0, 3, 1) == "5" || /^missing/' "$TMP/va")" '' 'rpm -Va finds every file of every package, with its contents'
 like "$(log old1)" '== rpm -i --force' "… those too that the host's librpm laid out wrong"
-is "$(stat -c %h "$VS/old1/usr/share/zoneinfo/Africa/Abidjan")" \
-	"$(cd "$VS/old1/usr/share/zoneinfo/Africa" && find . .. -maxdepth 1 -xdev -samefile Abidjan -printf '%i\n' | head -n 1 | wc -l)" ''
-is "$(awk 'substr($0, 3, 1) != "5"' "$TMP/va" | grep -vE '^\.M\.{7}  g /|^\.M\.{7}  c /etc/machine-id$|^\.{5}UG\.\.    /proc$')" '' \
-	'… and nothing else but the modes of ghosts and of the machine id'
+is "$(awk 'substr($0, 3, 1) != "5" && !/^missing/' "$TMP/va" | grep -vE '^\.M\.{7}  g /|^\.M\.{7}  c /etc/machine-id$|^\.{5}UG\.\.    /proc$')" '' \
+	'… and else only what a real CentOS 7 says too, and the mounted /proc'
 ok "rpm's database can be rebuilt by itself" vserver old1 exec rpm --rebuilddb
 ok 'yum of the tree starts' vserver old1 exec yum --version
 done_testing
