@@ -48,7 +48,7 @@ int ctx_call(const struct ctx_spec *spec, int (*fn)(void *), void *arg, const in
 /* Whether this kernel and this process can make contexts; -ENOSYS or -EPERM with what is missing and the remedy. */
 int ctx_probe(struct err *e);
 
-/* ---- the seal (seal.c) ---------------------------------------------------------------------------------------------
+/* ---- the seal (flag.c, seal.c, window.c, lift.c, freeze.c) ---------------------------------------------------------------------------------------------
  *
  * A sealed file can be read, replaced and removed, never modified, by no path that leads to it. This version's seal is
  * the immutable attribute (ext4, xfs, btrfs); replacing a name of a sealed file needs the seal lifted, which happens for

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The vservers of a host: the guarded directory that holds their trees, their names, and the list of them. On-disk suid
+ * The vservers of a host: the guarded directory that holds their trees, and the list of them. On-disk suid
  * files and devices of a guest would be real for the host's users: the trees stand in a 0700 directory that is bound
  * over itself nosuid,nodev, and the host opens them only through that mount.
  */
@@ -10,48 +10,6 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
-
-#define NAME_MAX_LEN 64
-
-/* Verbs of vpkg and vserver: `vpkg upgrade x` could not be told from a vserver named "upgrade". */
-static const char *const verbs[] = {
-	"ALL",    "install",   "upgrade", "remove",  "fetch",  "list",    "verify",    "history", "rollback",
-	"status", "bootstrap", "doctor",  "recover", "clean",  "start",   "stop",      "restart", "exec",
-	"enter",  "delete",    "running", "build",   "suexec", "service", "chkconfig", "help",
-};
-
-int vs_name_check(const char *name, struct err *e)
-{
-	size_t len = strlen(name);
-
-	if (!len)
-		return err_set(e, -EINVAL, "a vserver's name cannot be empty");
-	if (len > NAME_MAX_LEN)
-		return err_set(e, -EINVAL, "\"%.20s…\" cannot be a vserver's name: longer than %d characters", name,
-			       NAME_MAX_LEN);
-	for (const char *p = name; *p; p++) {
-		bool alnum = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
-		_cleanup_free_ char *shown = NULL;
-
-		if (alnum || (p > name && strchr("._-", *p)))
-			continue;
-		shown = text_escape(name, len);
-		if (p == name && strchr("._-", *p))
-			return err_set(e, -EINVAL,
-				       "\"%s\" cannot be a vserver's name: it must begin with a letter or digit",
-				       shown);
-		return err_set(e, -EINVAL,
-			       "\"%s\" cannot be a vserver's name: only letters, digits, '.', '_' and '-' are allowed",
-			       shown);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (strcmp(name, verbs[i]) == 0)
-			return err_set(
-				e, -EINVAL,
-				"\"%s\" cannot be a vserver's name: it is a word of vpkg's or vserver's command line",
-				name);
-	return 0;
-}
 
 static bool is_guarded(int fd)
 {
@@ -158,27 +116,6 @@ int vs_home_dir(const char *name, struct err *e)
 		return err_sys(e, "%s/vservers/%s", place_sysroot(), name);
 	}
 	return fd;
-}
-
-int vs_conf_names(struct strv *ret, struct err *e)
-{
-	_cleanup_free_ char *path = place("/etc/vservers");
-	struct strv names = {0};
-	struct dirent *de;
-	DIR *d = opendir(path);
-
-	if (!d)
-		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
-	while ((de = readdir(d))) {
-		size_t len = strlen(de->d_name);
-
-		if (len > 5 && strcmp(de->d_name + len - 5, ".conf") == 0)
-			strv_take(&names, xstrndup(de->d_name, len - 5));
-	}
-	closedir(d);
-	strv_sort(&names);
-	*ret = names;
-	return 0;
 }
 
 struct listed {

@@ -4,17 +4,6 @@
  */
 #include "vserver/internal.h"
 
-int vs_unknown(const char *name, struct err *e)
-{
-	_cleanup_strv_ struct strv names = {0};
-	const char *near = NULL;
-
-	if (vs_conf_names(&names, NULL) == 0 && names.n)
-		near = text_nearest(name, (const char *const *)names.v, names.n);
-	return err_set(e, -ENOENT, "no vserver %s: %s/etc/vservers/%s.conf does not exist%s%s%s", name, place_sysroot(),
-		       name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-}
-
 static int open_tree_of(struct vserver *v, struct err *e)
 {
 	_cleanup_close_ int home = vs_home(e);
