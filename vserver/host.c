@@ -6,7 +6,6 @@
  */
 #include "vserver/internal.h"
 
-#include <dirent.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
