@@ -146,6 +146,7 @@ blocked_not_in_chroot "raw socket" raw-socket
 blocked_not_in_chroot "packet socket" packet-socket
 blocked "bpf" bpf
 blocked "host name" hostname evil
+blocked_not_in_chroot "lease on a file" lease /bin/busybox
 
 handle=$("$TMP/escape" handle "$TMP/marker")
 if [ -n "$handle" ]; then

@@ -217,6 +217,14 @@ static int sweep(char **a)
 	return 0;
 }
 
+/* Makes every other open of the file for reading wait: a shared one's, too. */
+static int take_lease(char **a)
+{
+	int fd = open(a[0], O_RDONLY);
+
+	return verdict(fd < 0 ? -1 : fcntl(fd, F_SETLEASE, F_WRLCK), "F_SETLEASE");
+}
+
 /* The handle of a file as two words, and the way back, from any root on the same file system. */
 static int print_handle(char **a)
 {
@@ -366,6 +374,7 @@ static const struct {
 	{"open-w", open_for_writing, 1},
 	{"open-r", open_for_reading, 1},
 	{"sweep", sweep, 1},
+	{"lease", take_lease, 1},
 	{"handle", print_handle, 1},
 	{"open-handle", open_handle, 2},
 	{"setns", try_setns, 0},
