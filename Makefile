@@ -75,6 +75,8 @@ deps:
 		[ "$$(id -u)" = 0 ] || { echo "vpkg: packages can be installed by root only; run 'make deps' as root" >&2; exit 1; }; \
 		export DEBIAN_FRONTEND=noninteractive; \
 		apt-get -qq update && apt-get -qq -y --no-install-recommends install $$m >/dev/null; }
+	@# The RPM test distribution is made of packages that apt must know.
+	@apt-cache show less >/dev/null 2>&1 || apt-get -qq update
 
 # ---- libraries and programs ---------------------------------------------------------------------------------------
 

@@ -111,10 +111,16 @@ static int find_ready(const char *file, struct boot_distro *d, struct boot_distr
 	return r;
 }
 
+/* "./mine.conf", "/srv/mine.conf", "mine/mine-1.conf": no distribution's name ends so. */
+static bool is_path(const char *name)
+{
+	return name[0] == '/' || name[0] == '.' || text_match("*.conf", name);
+}
+
 int boot_distro_find(const char *name, struct boot_distro *ret, struct err *e)
 {
 	struct boot_distro d = {0};
-	if (name[0] == '/' || name[0] == '.') {
+	if (is_path(name)) {
 		int r = definition_load(name, &d, e);
 		return r < 0 ? r : find_ready(name, &d, ret, e);
 	}
@@ -141,6 +147,11 @@ int boot_distro_find(const char *name, struct boot_distro *ret, struct err *e)
 			strv_add(&words, d.aliases.v[j]);
 		boot_distro_free(&d);
 	}
+	if (!files.n)
+		return err_set(e, -ENOENT,
+			       "unknown distribution '%s': no definition is installed, neither in %s/etc/vpkg/distros nor in "
+			       VPKG_PREFIX "/share/vpkg/distros",
+			       name, place_sysroot());
 	const char *near = text_nearest(name, (const char *const *)words.v, words.n);
 	return err_set(e, -ENOENT, "unknown distribution '%s'%s%s%s (vpkg bootstrap --list shows all)", name,
 		       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
