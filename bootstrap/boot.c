@@ -178,6 +178,9 @@ static int create_locked(struct boot_build *b, struct err *e)
 	r = build_tree(b, e);
 	if (r == 0)
 		r = commit(b, e);
+	/* What is full is not to be seen in every one of these messages. */
+	if (r == -ENOSPC)
+		err_wrap(e, "%s/vservers", place_sysroot());
 	if (r < 0) {
 		b->tree = close_fd(b->tree);
 		/* The first error is the one that matters. */

@@ -61,10 +61,7 @@ int boot_tool_end(struct boot_build *b, const char *what, int status, struct err
 	struct statvfs fs;
 	if (status != -EINTR && fstatvfs(b->tree, &fs) == 0 && fs.f_bavail * fs.f_frsize < (1u << 20)) {
 		err_clear(e);
-		return err_set(e, -ENOSPC,
-			       "no space left on the file system of /vservers while %s; free some and try "
-			       "again",
-			       what);
+		return err_set(e, -ENOSPC, "no space left while %s", what);
 	}
 	if (status < 0)
 		return err_wrap(e, "%s", what);
@@ -82,18 +79,6 @@ int boot_tool(struct boot_build *b, int packages, const char *const *argv, const
 	return boot_tool_end(b, what, ctx_run(&spec, argv, env, &io, e), e);
 }
 
-static int packages_home(struct err *e)
-{
-	_cleanup_close_ int cache = repo_cache_dir(e);
-	if (cache < 0)
-		return cache;
-	int r = path_mkdirs(cache, "tmp", 0700, e);
-	if (r < 0)
-		return r;
-	int fd = path_open(cache, "tmp", O_RDONLY | O_DIRECTORY, 0);
-	return fd < 0 ? err_set(e, fd, "cannot open the cache's tmp/: %s", strerror(-fd)) : fd;
-}
-
 static int package_show(int dir, const struct repo_package *p, struct err *e)
 {
 	_cleanup_close_ int fd = repo_cache_open(p->sha256, e);
@@ -109,15 +94,12 @@ static int package_show(int dir, const struct repo_package *p, struct err *e)
 
 int boot_packages(struct boot_build *b, char **ret_name, struct err *e)
 {
-	_cleanup_close_ int home = packages_home(e);
-	if (home < 0)
-		return home;
 	char *name = NULL;
-	_cleanup_close_ int dir = path_mkdtemp(home, "bootstrap", &name, e);
+	/* Locked as long as it is open: others sweep what nobody has locked. */
+	_cleanup_close_ int dir = repo_cache_temp("bootstrap", &name, e);
+	int r = 0;
 	if (dir < 0)
 		return dir;
-	/* The context's root is nobody special on the host: it must be let in. */
-	int r = fchmod(dir, 0755) < 0 ? err_sys(e, "chmod of the packages' directory") : 0;
 	for (size_t i = 0; i < b->solution.n && r == 0; i++)
 		r = package_show(dir, &b->solution.pkgs[i], e);
 	if (r < 0) {
@@ -131,7 +113,5 @@ int boot_packages(struct boot_build *b, char **ret_name, struct err *e)
 
 void boot_packages_drop(const char *name)
 {
-	_cleanup_close_ int home = packages_home(NULL);
-	if (home >= 0 && name)
-		tree_remove(home, name, NULL, NULL);
+	repo_cache_temp_drop(name);
 }

@@ -149,8 +149,8 @@ int boot_distro_find(const char *name, struct boot_distro *ret, struct err *e)
 	}
 	if (!files.n)
 		return err_set(e, -ENOENT,
-			       "unknown distribution '%s': no definition is installed, neither in %s/etc/vpkg/distros nor in "
-			       VPKG_PREFIX "/share/vpkg/distros",
+			       "unknown distribution '%s': no definition is installed, neither in %s/etc/vpkg/distros "
+			       "nor in " VPKG_PREFIX "/share/vpkg/distros",
 			       name, place_sysroot());
 	const char *near = text_nearest(name, (const char *const *)words.v, words.n);
 	return err_set(e, -ENOENT, "unknown distribution '%s'%s%s%s (vpkg bootstrap --list shows all)", name,

@@ -91,7 +91,7 @@ static void unpack_done(size_t i, int status, const char *result, size_t len, vo
 	if (u->status == 0) {
 		if (status == EXIT_DONE)
 			r = debian_entry_unpack(result, len, &u->entries[i], u->e);
-		else if (status == -EINTR)
+		else if (status == -EINTR || intr_pending()) /* the jobs that had begun were ended */
 			r = err_set(u->e, -EINTR, "interrupted");
 		else if (status == EXIT_USAGE && strchr(result, ' '))
 			r = err_set(u->e, atoi(result), "%s", strchr(result, ' ') + 1);

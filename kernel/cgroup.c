@@ -61,6 +61,14 @@ int cgroup_home_if_any(struct err *e)
 	return open_home(false, e);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /* Removes the cgroups that dead callers left. A living caller holds a lock on its cgroup's directory from before the
  * first process is in it; rmdir refuses while one is. */
 static void sweep(int home)
@@ -84,6 +92,55 @@ static void sweep(int home)
 			unlinkat(home, de->d_name, AT_REMOVEDIR);
 	}
 	closedir(d);
+}
+
+static bool is_populated(int dir)
+{
+	_cleanup_close_ int fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
+
+	text[n > 0 ? n : 0] = 0;
+	return strstr(text, "populated 1");
+}
+
+/* Kills what is in the cgroup, if its caller is dead, and waits for its end. */
+static int end_orphan(int home, const char *name, int64_t end, struct err *e)
+{
+	_cleanup_close_ int dir = openat(home, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), kill_fd = -1;
+
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	/* Linux 5.14; before that the signal that each ordered for its caller's death is all, and enough. */
+	kill_fd = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	while (is_populated(dir)) {
+		if (kill_fd >= 0 && write(kill_fd, "1", 1) < 0)
+			kill_fd = close_fd(kill_fd);
+		if (now_ms() >= end)
+			return err_set(e, -ETIMEDOUT, "cgroup /vserver/%s: its killed processes do not end; look for one in state D",
+				       name);
+		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+	}
+	unlinkat(home, name, AT_REMOVEDIR);
+	return 0;
+}
+
+int ctx_end_orphans(unsigned seconds, struct err *e)
+{
+	_cleanup_close_ int home = open_home(false, NULL);
+	int64_t end = now_ms() + 1000 * (int64_t)seconds;
+	DIR *d = home >= 0 ? fdopendir(openat(home, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : NULL;
+	struct dirent *de;
+	uint64_t number;
+	int r = 0;
+
+	if (!d)
+		return 0; /* nobody has a context */
+	while (r == 0 && (de = readdir(d)))
+		if (text_uint(de->d_name, FIRST_DYNAMIC, LAST_DYNAMIC, &number) == 0)
+			r = end_orphan(home, de->d_name, end, e);
+	closedir(d);
+	return r;
 }
 
 /* Makes /vserver/NUMBER and locks it. -EEXIST: taken, try the next; -ENOENT: swept away under us. */

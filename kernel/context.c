@@ -218,7 +218,7 @@ int ctx_probe(struct err *e)
 	_cleanup_close_ int cgroup = -1;
 
 	if (geteuid() != 0)
-		return err_set(e, -EPERM, "contexts need root; run this as root");
+		return err_set(e, -EPERM, "only root may enter and change vservers; run this as root");
 	cgroup = cgroup_new(&number, e);
 	if (cgroup < 0)
 		return cgroup;

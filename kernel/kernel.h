@@ -45,6 +45,9 @@ int ctx_run(const struct ctx_spec *spec, const char *const *argv, const char *co
  * not load anything that it has not loaded before. */
 int ctx_call(const struct ctx_spec *spec, int (*fn)(void *), void *arg, const int *keep, size_t n_keep,
 	     const struct proc_io *io, struct err *e);
+/* Contexts end with their callers, but not in the same instant: ends those whose callers are dead and returns when none of
+ * their processes is left. -ETIMEDOUT after so many seconds. */
+int ctx_end_orphans(unsigned seconds, struct err *e);
 /* Whether this kernel and this process can make contexts; -ENOSYS or -EPERM with what is missing and the remedy. */
 int ctx_probe(struct err *e);
 

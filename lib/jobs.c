@@ -56,6 +56,7 @@ static bool pull(const struct jobs *j, size_t i, struct job *job, int s)
 static int start(const struct jobs *j, size_t i, struct job *job, struct err *e)
 {
 	int p[S_COUNT][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	pid_t parent = getpid();
 	bool open = true;
 
 	for (int s = 0; open && s < S_COUNT; s++)
@@ -76,6 +77,8 @@ static int start(const struct jobs *j, size_t i, struct job *job, struct err *e)
 		 * be killed, the kernel tells it. */
 		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != parent)
+			raise(SIGTERM); /* it was killed before that was ordered */
 		dup2(p[S_OUT][1], STDOUT_FILENO);
 		dup2(p[S_ERR][1], STDERR_FILENO);
 		setvbuf(stdout, NULL, _IOLBF, 0);

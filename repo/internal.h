@@ -42,6 +42,8 @@ int transfer_run(struct transfer *t, size_t n, const char *what, const struct re
 /* Fetches url into the cache's lists/ unless the copy there is still current, and opens it. For what a signature
  * protects and no digest can name beforehand: InRelease, repomd.xml. */
 int lists_fetch(const char *url, const char *what, uint64_t max, struct err *e);
+/* Drops that copy: for what turned out to be wrong. */
+void lists_forget(const char *url);
 
 /* ---- URLs (url.c) ------------------------------------------------------------------------------------------------ */
 /* The path of a file: URL or a plain absolute path, decoded; NULL for what is fetched. The caller frees. */

@@ -28,13 +28,31 @@ static int fetch_local(const char *path, const char *what, uint64_t max, struct 
 	return TAKE_FD(fd);
 }
 
+static void list_name(const char *url, char out[2 * DIGEST_LEN + 1])
+{
+	struct digest *d = digest_new();
+	uint8_t key[DIGEST_LEN];
+
+	digest_update(d, url, strlen(url));
+	digest_final(d, key);
+	text_hex(out, key, DIGEST_LEN);
+}
+
+void lists_forget(const char *url)
+{
+	_cleanup_close_ int dir = cache_sub("lists", NULL);
+	char name[2 * DIGEST_LEN + 1];
+
+	list_name(url, name);
+	if (dir >= 0)
+		unlinkat(dir, name, 0);
+}
+
 int lists_fetch(const char *url, const char *what, uint64_t max, struct err *e)
 {
 	_cleanup_free_ char *path = url_local_path(url), *fresh = NULL;
 	_cleanup_close_ int dir = -1, old = -1, fd = -1;
 	char name[2 * DIGEST_LEN + 1];
-	uint8_t key[DIGEST_LEN];
-	struct digest *d;
 	struct stat st;
 	int r;
 
@@ -43,10 +61,7 @@ int lists_fetch(const char *url, const char *what, uint64_t max, struct err *e)
 	dir = cache_sub("lists", e);
 	if (dir < 0)
 		return dir;
-	d = digest_new();
-	digest_update(d, url, strlen(url));
-	digest_final(d, key);
-	text_hex(name, key, DIGEST_LEN);
+	list_name(url, name);
 	fresh = xasprintf("%s.%d", name, (int)getpid());
 	old = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	fd = openat(dir, fresh, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);

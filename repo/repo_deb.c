@@ -264,6 +264,18 @@ static int fetch_index(const struct repo_source *s, const struct release *rel, c
 	return 0;
 }
 
+/* A page of a captive portal or half a file must not come back as "not modified" when the mirror is well again. */
+static void forget(const char *dir)
+{
+	static const char *const names[] = {"InRelease", "Release", "Release.gpg"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_free_ char *url = url_join(dir, names[i]);
+
+		lists_forget(url);
+	}
+}
+
 int deb_indexes(const struct repo_source *s, const char *base, const struct report *r, struct repo_indexes *l,
 		struct err *e)
 {
@@ -293,5 +305,7 @@ int deb_indexes(const struct repo_source *s, const char *base, const struct repo
 		if (status == 0 && all && !rel.no_all)
 			status = fetch_index(s, &rel, all, dir, base, r, l, e);
 	}
+	if (status < 0)
+		forget(dir);
 	return status;
 }

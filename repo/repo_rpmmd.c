@@ -140,10 +140,18 @@ int rpmmd_indexes(const struct repo_source *s, const char *base, const struct re
 		  struct err *e)
 {
 	_cleanup_free_ char *url = url_join(base, "repodata/repomd.xml");
+	_cleanup_free_ char *sig_url = url_join(base, "repodata/repomd.xml.asc");
 	_cleanup_close_ int fd = -1;
+	int status;
 
 	if (!s->arch)
 		return err_set(e, -EINVAL, "an rpm-md repository needs an architecture");
 	fd = lists_fetch(url, "repomd.xml", REPOMD_MAX, e);
-	return fd < 0 ? fd : bring(s, base, url, fd, r, l, e);
+	status = fd < 0 ? fd : bring(s, base, url, fd, r, l, e);
+	if (status < 0) {
+		/* What was wrong must not come back as "not modified" when the mirror is well again. */
+		lists_forget(url);
+		lists_forget(sig_url);
+	}
+	return status;
 }

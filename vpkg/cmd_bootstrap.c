@@ -321,6 +321,6 @@ int cmd_bootstrap(int argc, char **argv)
 		r = create(&q, &e);
 	if (r == 0)
 		return EXIT_DONE;
-	fprintf(stderr, "vpkg: %s\n", e.msg);
-	return r == -EBUSY ? EXIT_BUSY : EXIT_USAGE;
+	fprintf(stderr, "vpkg: %s%s\n", e.msg, r == -ENOSPC ? "; make space there and run it again" : "");
+	return r == -EBUSY ? EXIT_BUSY : r == -EINTR ? EXIT_INTERRUPTED : EXIT_USAGE;
 }

@@ -9,25 +9,36 @@
 void fleet_decide(struct member *m, enum outcome_status s, const char *reason)
 {
 	free(m->outcome.reason);
-	m->outcome = (struct outcome){ s, xstrdup(reason) };
+	/* Names of a tree's files, a package's words: what a guest can choose reaches no terminal as it is. */
+	m->outcome = (struct outcome){ s, reason && *reason ? text_escape(reason, strlen(reason)) : NULL };
 	m->decided = true;
 }
 
-static int recover(struct member *m, const struct report *r, struct err *e)
+int fleet_recover(struct member *m, const struct report *r, struct err *e)
 {
 	_cleanup_strv_ struct strv lost = { 0 };
 	int status = journal_recover(m->v, &lost, e);
 
 	if (status < 0)
-		return err_wrap(e, "%s: finishing an interrupted transaction", m->v->name);
+		return err_wrap(e, "finishing an interrupted transaction");
 	for (size_t i = 0; i < lost.n; i++)
 		report_note(r, "%s: could not be put back: %s", m->v->name, lost.v[i]);
 	if (lost.n)
-		return err_set(e, -EUCLEAN, "%s: an interrupted transaction could not be put back whole; see above, then "
-					    "remove its journal", m->v->name);
-	if (status > 0)
+		return err_set(e, -EUCLEAN, "an interrupted transaction could not be put back whole: %s; %s%s", lost.v[0],
+			       lost.n > 2 ? "and more; " : "", lost.v[lost.n - 1]);
+	return status;
+}
+
+/* One that cannot be brought in order takes no part; the others do. */
+static void recover(struct member *m, const struct report *r)
+{
+	_cleanup_err_ struct err e = { 0 };
+	int status = fleet_recover(m, r, &e);
+
+	if (status < 0)
+		fleet_decide(m, OUTCOME_FAILED, e.msg);
+	else if (status > 0)
 		report_note(r, "%s: an interrupted transaction was finished", m->v->name);
-	return 0;
 }
 
 int fleet_open(const char *const *selectors, size_t n, bool dry_run, unsigned wait, const struct report *r,
@@ -52,7 +63,7 @@ int fleet_open(const char *const *selectors, size_t n, bool dry_run, unsigned wa
 		if (status == 0)
 			status = vs_uids(f.m[i].v, e);
 		if (status == 0)
-			status = recover(&f.m[i], r, e);
+			recover(&f.m[i], r);
 	}
 	if (status < 0)
 		return status;

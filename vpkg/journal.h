@@ -11,7 +11,7 @@ enum journal_state {
 	JOURNAL_NONE,      /* no transaction */
 	JOURNAL_PREPARING, /* the pre-image is being taken; the tree is untouched */
 	JOURNAL_APPLYING,  /* the tool may have changed the tree: undo */
-	JOURNAL_COMMITTED, /* done; the pre-image only has to go */
+	JOURNAL_COMMITTED, /* done, or undone; the pre-image only has to go */
 };
 
 struct journal {
@@ -31,7 +31,8 @@ void journal_close(struct journal *j);
 /* The state of a vserver's journal. */
 enum journal_state journal_state(const char *name);
 /* Finishes what a dead transaction left in the vserver, whose lock the caller holds: 0 nothing to do, 1 undone or
- * cleaned up. lost as of preimage_restore. */
+ * cleaned up. What of the dead one still runs ends first. lost as of journal_undo. */
 int journal_recover(const struct vserver *v, struct strv *lost, struct err *e);
-/* Undoes the transaction of an open journal and ends it. */
+/* Undoes the transaction of an open journal and ends it. lost as of preimage_restore; if there is any, its last line says
+ * where what was kept is from then on: another undo would take back what the administrator did meanwhile. */
 int journal_undo(struct journal *j, const struct vserver *v, struct strv *lost, struct err *e);

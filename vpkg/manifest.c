@@ -9,6 +9,8 @@
 
 #define MAGIC "vpkg manifest 1\n"
 #define MANIFEST_MAX (1u << 30)
+/* Of what packages do not replace and nobody shares, this much a file is copied: caches that scripts rewrite in place. */
+#define COPY_MAX (1u << 20)
 
 void manifest_free(struct manifest *m)
 {
@@ -70,6 +72,8 @@ static enum keep choose_keep(const struct recording *r, int dir, const char *nam
 		return KEEP_NONE;
 	if (seal_is(stx))
 		return is_touched(r, path) ? KEEP_SEAL : KEEP_NONE;
+	if (stx->stx_size <= COPY_MAX && !is_touched(r, path))
+		return KEEP_COPY;
 	if (strncmp(path, "etc/", 4) == 0 || strncmp(path, "var/", 4) == 0 || stx->stx_mode & 06000 ||
 	    has_capability(dir, name, stx))
 		return KEEP_COPY;
@@ -94,11 +98,29 @@ static int fill(struct entry *en, const struct recording *r, int dir, const char
 		char target[4097];
 		ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
 
-		if (n < 0)
-			return err_sys(e, "%s", en->path);
+		if (n < 0) {
+			/* A guest that runs took it away, or put something else there: the path is as if it came later. */
+			if (errno != ENOENT && errno != EINVAL)
+				return err_sys(e, "%s", en->path);
+			en->mode = 0;
+			return 0;
+		}
 		en->target = xstrndup(target, (size_t)n);
 	}
 	return 0;
+}
+
+void entry_set(struct entry *en, const struct stat *st)
+{
+	en->mode = st->st_mode;
+	en->uid = st->st_uid;
+	en->gid = st->st_gid;
+	en->size = (uint64_t)st->st_size;
+	en->ino = st->st_ino;
+	en->mtime = st->st_mtim.tv_sec;
+	en->mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
+	en->ctime = st->st_ctim.tv_sec;
+	en->ctime_ns = (uint32_t)st->st_ctim.tv_nsec;
 }
 
 static int record(const struct walk_entry *we, void *arg, struct err *e)
@@ -128,10 +150,12 @@ static int record_one(struct recording *r, int tree, const char *path, struct er
 	_cleanup_close_ int dir = path_parent(tree, path, &name);
 	struct entry *en = add(&r->m, path);
 	struct statx stx;
+	int status = dir < 0 ? dir : seal_stat(dir, name, &stx);
 
-	if (dir < 0 || seal_stat(dir, name, &stx) < 0)
+	/* "Was not there" lets an undo remove it: only what is sure may say so. */
+	if (status == -ENOENT || status == -ENOTDIR || status == -EINVAL)
 		return 0;
-	return fill(en, r, dir, name, &stx, e);
+	return status < 0 ? err_set(e, status, "%s: %s", path, strerror(-status)) : fill(en, r, dir, name, &stx, e);
 }
 
 /* The root directory itself, which a walk does not visit, is the entry with the empty path. */
@@ -157,8 +181,6 @@ int manifest_take(int tree, const struct strv *touched, struct manifest *ret, st
 	int status;
 
 	status = record_root(&r, tree, e);
-	if (status < 0)
-		return status;
 	for (size_t i = 0; i < touched->n; i++) {
 		char *path = scope_resolve(tree, touched->v[i]);
 
@@ -166,7 +188,8 @@ int manifest_take(int tree, const struct strv *touched, struct manifest *ret, st
 			strv_take(&r.touched, path);
 	}
 	strv_sort(&r.touched);
-	status = tree_walk(tree, record, &r, e);
+	if (status == 0)
+		status = tree_walk(tree, record, &r, e);
 	sort(&r.m);
 	walked = r.m.n;
 	for (size_t i = 0; status == 0 && i < r.touched.n; i++) {

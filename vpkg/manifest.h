@@ -9,7 +9,7 @@
 enum keep {
 	KEEP_NONE, /* its record says all (directories, symlinks, devices), or nothing can change it (a sealed file) */
 	KEEP_LINK, /* a hard link: the tool replaces it, so the old inode stays as it was */
-	KEEP_COPY, /* a copy: it may be edited in place */
+	KEEP_COPY, /* a copy: it may be edited in place, or its xattrs may */
 	KEEP_SEAL, /* a sealed file in the way of the transaction: its own link, moved aside when a private copy took its place */
 };
 
@@ -34,6 +34,8 @@ void manifest_free(struct manifest *m);
 int manifest_take(int tree, const struct strv *touched, struct manifest *ret, struct err *e);
 /* The entry of that path or NULL. */
 struct entry *manifest_find(const struct manifest *m, const char *path);
+/* What stat says of a regular file. */
+void entry_set(struct entry *en, const struct stat *st);
 /* Writes dir/manifest and reads it back; a damaged one is -EBADMSG. */
 int manifest_save(int dir, const struct manifest *m, struct err *e);
 int manifest_load(int dir, struct manifest *ret, struct err *e);

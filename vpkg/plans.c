@@ -71,6 +71,8 @@ int plans_make(struct fleet *f, const struct stage *s, struct plans *ret, struct
 
 		if (r < 0)
 			return r;
+		if (m->decided)
+			continue;
 		if (!m->tool) {
 			fleet_decide(m, OUTCOME_FAILED, "neither dpkg nor rpm was found in its tree");
 			continue;

@@ -17,7 +17,8 @@ struct tool {
 	void (*apply_command)(const struct repo_plan *plan, struct strv *argv);
 	/* Whether this line of the tool's output says that something failed although the tool may exit 0. */
 	bool (*line_fails)(const char *line);
-	/* The command whose output tells the installed state: "NAME VERSION STATE" a line; and the STATE that is right. */
+	/* The command whose output tells the installed state: "NAME VERSION STATE" a line; and the STATE that is right. Of
+	 * packages that are to be gone, too. */
 	void (*query_command)(const struct repo_plan *plan, struct strv *argv);
 	const char *good_state;
 };

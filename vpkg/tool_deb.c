@@ -68,8 +68,7 @@ static void query_command(const struct repo_plan *plan, struct strv *argv)
 	strv_add(argv, "-W");
 	strv_add(argv, "-f=${binary:Package} ${Version} ${db:Status-Status}\\n");
 	for (size_t i = 0; i < plan->n; i++)
-		if (plan->changes[i].to)
-			strv_add(argv, plan->changes[i].name);
+		strv_add(argv, plan->changes[i].name);
 }
 
 static const char *const dirs[] = { "var/lib/dpkg", NULL };

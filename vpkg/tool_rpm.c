@@ -11,9 +11,9 @@ static int installed_files(const struct vserver *v, const struct repo_change *c,
 	_cleanup_buf_ struct buf out = { 0 };
 	int r = ctx_run(&spec, argv, NULL, &(struct proc_io){ .out = &out, .timeout = 300 }, e);
 
-	if (r < 0)
-		return r;
-	if (r == 0 && out.p)
+	if (r != 0)
+		return r < 0 ? r : err_set(e, -EIO, "rpm -ql %s ended with status %d in the vserver", c->name, r);
+	if (out.p)
 		strv_split(paths, out.p, "\n");
 	return 0;
 }
@@ -47,8 +47,7 @@ static void query_command(const struct repo_plan *plan, struct strv *argv)
 	strv_add(argv, "--qf");
 	strv_add(argv, "%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE} installed\\n");
 	for (size_t i = 0; i < plan->n; i++)
-		if (plan->changes[i].to)
-			strv_add(argv, plan->changes[i].name);
+		strv_add(argv, plan->changes[i].name);
 }
 
 static const char *const dirs[] = { "var/lib/rpm", "usr/lib/sysimage/rpm", NULL };
