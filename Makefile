@@ -189,6 +189,7 @@ check-long: check
 	$(BUILD) B=$(B)/clang CC=clang all units
 	VPKG_B=$(B)/clang $(PROVE) -j2 $(UNITS:$(B)/%=$(B)/clang/%) $(CLI)
 	$(if $(ROOT),VPKG_B=$(B)/clang $(PROVE) $(ROOT))
+	VPKG_B=$(B) $(PROVE) -v tests/long/kill.t # VPKG_ROUNDS=N, 300
 
 # Only what T names.
 test: all units

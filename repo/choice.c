@@ -5,6 +5,59 @@
  */
 #include "repo/solver.h"
 
+#include <solv/evr.h>
+
+struct order {
+	Pool *pool;
+	enum repo_format format;
+};
+
+/* By name, rpm's by architecture too. */
+static int same_package(const Solvable *a, const Solvable *b, enum repo_format format)
+{
+	if (a->name != b->name)
+		return a->name < b->name ? -1 : 1;
+	if (format == REPO_RPM && a->arch != b->arch)
+		return a->arch < b->arch ? -1 : 1;
+	return 0;
+}
+
+/* The newest of a package first, then the one of the first source. */
+static int by_candidate(const void *x, const void *y, void *arg)
+{
+	const struct order *o = arg;
+	Id p = *(const Id *)x, q = *(const Id *)y;
+	const Solvable *a = &o->pool->solvables[p], *b = &o->pool->solvables[q];
+	int r = same_package(a, b, o->format);
+
+	if (r == 0)
+		r = -pool_evrcmp(o->pool, a->evr, b->evr, EVRCMP_COMPARE);
+	return r ? r : p - q;
+}
+
+void choice_newest(Pool *pool, enum repo_format format)
+{
+	struct order o = {pool, format};
+	Solvable *kept = NULL;
+	Queue all;
+
+	queue_init(&all);
+	for (Id p = 2; p < pool->nsolvables; p++)
+		if (pool->solvables[p].repo)
+			queue_push(&all, p);
+	if (all.count)
+		qsort_r(all.elements, (size_t)all.count, sizeof(Id), by_candidate, &o);
+	for (int i = 0; i < all.count; i++) {
+		Solvable *s = &pool->solvables[all.elements[i]];
+
+		if (kept && same_package(kept, s, format) == 0)
+			repo_free_solvable(s->repo, all.elements[i], 0);
+		else
+			kept = s;
+	}
+	queue_free(&all);
+}
+
 static bool stands_in_for_another(Pool *pool, Solvable *s, const Map *names, Queue *deps, enum repo_format format)
 {
 	queue_empty(deps);

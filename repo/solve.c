@@ -44,6 +44,7 @@ static int load(struct solve_job *j, struct err *e)
 			return err_wrap(e, "repository %s", x->src->name);
 		repo->appdata = (void *)x;
 	}
+	choice_newest(j->pool, j->format);
 	pool_addfileprovides(j->pool);
 	pool_createwhatprovides(j->pool);
 	if (j->format == REPO_RPM)

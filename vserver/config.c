@@ -312,16 +312,17 @@ int vs_config_save(const char *name, const struct vs_config *c, struct err *e)
 	_cleanup_close_ int dir = place_dir("/etc/vservers", 0755, e);
 	_cleanup_(cleanup_wanted) struct wanted w = {0};
 	_cleanup_buf_ struct buf old = {0}, out = {0};
+	_cleanup_err_ struct err why = {0};
 	int r = dir < 0 ? dir : vs_name_check(name, e);
 
 	if (r < 0)
 		return r;
 	collect(&w, c);
-	r = vs_read_host(path, CONF_MAX, &old, e);
+	r = vs_read_host(path, CONF_MAX, &old, &why);
 	if (r == 0)
 		r = put_old(&out, &old, path, &w, e);
-	else if (r == -ENOENT)
-		r = 0;
+	else
+		r = r == -ENOENT ? 0 : err_set(e, r, "%s", why.msg);
 	for (size_t i = 0; r == 0 && i < w.pairs.n / 2; i++)
 		if (!w.written[i])
 			r = put_pair(&out, w.pairs.v[2 * i], w.pairs.v[2 * i + 1], e);

@@ -41,10 +41,11 @@ static int add_sub_file(struct ranges *l, const char *path, struct err *e)
 {
 	_cleanup_buf_ struct buf text = {0};
 	_cleanup_strv_ struct strv lines = {0};
-	int r = vs_read_host(path, 4u << 20, &text, e);
+	_cleanup_err_ struct err why = {0};
+	int r = vs_read_host(path, 4u << 20, &text, &why);
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT ? 0 : err_set(e, r, "%s", why.msg);
 	strv_split(&lines, text.p, "\n");
 	for (size_t i = 0; i < lines.n; i++) {
 		char *from = strchr(lines.v[i], ':'), *count = from ? strchr(from + 1, ':') : NULL;

@@ -10,12 +10,14 @@
 #		WHEN     a journal state (preparing applying committed), the name of a path in web1 that appears, or a
 #		         share of the time that a whole run takes, 0.00 to 1.10
 #		FAMILY   deb, rpm, or both (default: deb)
+#	REAL                     the names of the real packages, when there should be fewer
 #	kill_random              a round of a random victim at a random moment
 
 # Where things are now, by family: the round that is installed, and how long a run takes (ms).
 declare -A at=([deb]=1 [rpm]=1) first=([deb]=web1 [rpm]=rpm1) twin=([deb]=web2 [rpm]=rpm2)
 declare -A made=() outcomes=()
 run_ms=3000
+REAL=${REAL:-'libc6 libc-bin coreutils tzdata'} # of Debian's own packages, these
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
@@ -23,7 +25,7 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 real_setup() {
 	local p cache=$BUILD/debs
 	mkdir -p "$cache" "$TMP/real"
-	for p in libc6 libc-bin coreutils tzdata; do
+	for p in $REAL; do
 		compgen -G "$cache/${p}_*.deb" >/dev/null ||
 			(cd "$cache" && apt-get -q -o APT::Sandbox::User=root download "$p" >/dev/null 2>&1) || return 1
 		dpkg-deb -R "$(compgen -G "$cache/${p}_*.deb" | sort -V | tail -n 1)" "$TMP/real/$p" || return 1
@@ -134,16 +136,15 @@ soak_rpm() { # N OUT
 
 # The packages of round N: prints their files.
 packages() { # FAMILY N
-	local out=$TMP/pkgs/$1-$2
+	local out=$TMP/pkgs/$1-$2 p
+	local -A changes=([libc6]=usr/share/doc/libc6/copyright [libc-bin]=usr/share/libc-bin/nsswitch.conf
+		[coreutils]=usr/bin/sort [tzdata]=usr/share/zoneinfo/tzdata.zi)
 	if [ ! -d "$out" ]; then
 		mkdir -p "$out"
 		case $1 in
 		deb)
 			soak_deb "$2" "$out"
-			real_deb libc6 "$2" usr/share/doc/libc6/copyright "$out"
-			real_deb libc-bin "$2" usr/share/libc-bin/nsswitch.conf "$out"
-			real_deb coreutils "$2" usr/bin/sort "$out"
-			real_deb tzdata "$2" usr/share/zoneinfo/tzdata.zi "$out"
+			for p in $REAL; do real_deb $p "$2" "${changes[$p]}" "$out"; done
 			;;
 		rpm) soak_rpm "$2" "$out" ;;
 		esac
