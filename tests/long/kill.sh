@@ -195,11 +195,13 @@ essence() { # FAMILY VSERVER
 	shot "$2" | sed -E 's/ [0-9]+\.[0-9]{6,} / /' | awk -F'\t' -v own="$TMP/own.$1" '
 		BEGIN { while ((getline p <own) > 0) skip[p] = 1 }
 		!($1 in skip)'
+	[ $1 != rpm ] || vserver $2 exec rpm -qa --qf '%{NEVRA} %{SHA256HEADER}\n' | sort
 }
 
 unlike_paths() { # FAMILY: paths that differ between the twins at the beginning
 	: >"$TMP/own.$1"
-	printf 'var/cache/ldconfig/aux-cache\n' >"$TMP/own.list"
+	# An rpm database holds the time of each installation: what it says is compared.
+	printf '%s\n' var/cache/ldconfig/aux-cache var/lib/rpm/rpmdb.sqlite var/lib/rpm/rpmdb.sqlite-wal >"$TMP/own.list"
 	diff <(essence $1 ${first[$1]}) <(essence $1 ${twin[$1]}) | sed -nE 's/^[<>] ([^\t]*)\t.*/\1/p' | sort -u >>"$TMP/own.list"
 	mv "$TMP/own.list" "$TMP/own.$1"
 }
