@@ -31,7 +31,7 @@ mkdeb() {
 # Logs say that something was tried, and the times of /var/log and of the context's mount points with them.
 picture() {
 	local tree=$VPKG_SYSROOT/vservers/$1
-	(cd "$tree" && find . -xdev \( -path ./var/log -o -path ./dev -o -path ./proc -o -path ./tmp \) -prune -o -printf '%P %y %m %U:%G %s %T@ %l\n' |
+	(cd "$tree" || exit; find . -xdev \( -path ./var/log -o -path ./dev -o -path ./proc -o -path ./tmp \) -prune -o -printf '%P %y %m %U:%G %s %T@ %l\n' |
 		sed -E 's/^(\S* d \S+ \S+ )[0-9]+ /\1/' | sort
 		find . -xdev \( -path ./var/log -o -path ./dev -o -path ./proc \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
 }
