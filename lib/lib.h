@@ -152,6 +152,8 @@ int path_parent(int root, const char *path, const char **ret_name);
 int path_stat(int root, const char *path, struct stat *ret);
 /* Whole contents of a regular file of at most max bytes (-EFBIG above). */
 int path_read(int root, const char *path, size_t max, struct buf *ret, struct err *e);
+/* The same of an open file, from where it stands; `what` names it in messages. */
+int path_read_fd(int fd, const char *what, size_t max, struct buf *ret, struct err *e);
 /* Writes a file by a temporary name in the same directory and rename: never through a final symlink, never half. */
 int path_write(int root, const char *path, const void *data, size_t len, mode_t mode, struct err *e);
 /* mkdir -p inside the tree; existing directories keep their mode. */

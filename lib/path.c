@@ -86,28 +86,34 @@ int path_stat(int root, const char *path, struct stat *ret)
 	return fstat(fd, ret) < 0 ? -errno : 0;
 }
 
-int path_read(int root, const char *path, size_t max, struct buf *ret, struct err *e)
+int path_read_fd(int fd, const char *what, size_t max, struct buf *ret, struct err *e)
 {
 	_cleanup_buf_ struct buf b = { 0 };
-	_cleanup_close_ int fd = path_open_file(root, path, NULL);
 	char chunk[16384];
 	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+		buf_add(&b, chunk, (size_t)n);
+		if (b.len > max)
+			return err_set(e, -EFBIG, "%s: larger than the %zu bytes that are accepted there", what, max);
+	}
+	if (n < 0)
+		return err_sys(e, "%s", what);
+	buf_add(&b, "", 0);
+	*ret = b;
+	b = (struct buf){ 0 };
+	return 0;
+}
+
+int path_read(int root, const char *path, size_t max, struct buf *ret, struct err *e)
+{
+	_cleanup_close_ int fd = path_open_file(root, path, NULL);
 
 	if (fd < 0) {
 		errno = -fd;
 		return err_sys(e, "%s", path);
 	}
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-		buf_add(&b, chunk, (size_t)n);
-		if (b.len > max)
-			return err_set(e, -EFBIG, "%s: larger than the %zu bytes that are accepted there", path, max);
-	}
-	if (n < 0)
-		return err_sys(e, "%s", path);
-	buf_add(&b, "", 0);
-	*ret = b;
-	b = (struct buf){ 0 };
-	return 0;
+	return path_read_fd(fd, path, max, ret, e);
 }
 
 static int write_all(int fd, const char *p, size_t len)

@@ -12,23 +12,8 @@
 int vs_read_host(const char *path, size_t max, struct buf *ret, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	_cleanup_buf_ struct buf b = {0};
-	char chunk[16384];
-	ssize_t n;
 
-	if (fd < 0)
-		return err_sys(e, "%s", path);
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-		buf_add(&b, chunk, (size_t)n);
-		if (b.len > max)
-			return err_set(e, -EFBIG, "%s: larger than the %zu bytes that are accepted there", path, max);
-	}
-	if (n < 0)
-		return err_sys(e, "%s", path);
-	buf_add(&b, "", 0);
-	*ret = b;
-	b = (struct buf){0};
-	return 0;
+	return fd < 0 ? err_sys(e, "%s", path) : path_read_fd(fd, path, max, ret, e);
 }
 
 /* ---- the keys that we act on: how each is read, and written ------------------------------------------------------ */
