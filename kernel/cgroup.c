@@ -21,7 +21,8 @@ static int unified_mount(char **ret_path)
 	while (f && getline(&line, &size, f) > 0) {
 		char *type = strstr(line, " - "), path[4096];
 
-		if (type && strncmp(type, " - cgroup2 ", 11) == 0 && sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1) {
+		if (type && strncmp(type, " - cgroup2 ", 11) == 0 &&
+		    sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1) {
 			*ret_path = xstrdup(path);
 			return 0;
 		}
@@ -117,9 +118,10 @@ static int end_orphan(int home, const char *name, int64_t end, struct err *e)
 		if (kill_fd >= 0 && write(kill_fd, "1", 1) < 0)
 			kill_fd = close_fd(kill_fd);
 		if (now_ms() >= end)
-			return err_set(e, -ETIMEDOUT, "cgroup /vserver/%s: its killed processes do not end; look for one in state D",
+			return err_set(e, -ETIMEDOUT,
+				       "cgroup /vserver/%s: its killed processes do not end; look for one in state D",
 				       name);
-		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 	}
 	unlinkat(home, name, AT_REMOVEDIR);
 	return 0;
@@ -170,7 +172,7 @@ int cgroup_new(uint32_t *ret_number, struct err *e)
 			return home;
 		sweep(home);
 		for (uint32_t n = FIRST_DYNAMIC; n <= LAST_DYNAMIC; n++) {
-			_cleanup_err_ struct err why = { 0 };
+			_cleanup_err_ struct err why = {0};
 			int fd = make(home, n, &why);
 
 			if (fd >= 0) {
@@ -196,7 +198,7 @@ void cgroup_drop(uint32_t number)
 	snprintf(name, sizeof(name), "%u", number);
 	/* A process that was just reaped may be counted for a moment longer. */
 	for (int i = 0; i < 200 && unlinkat(home, name, AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 	sweep(home);
 	unlinkat(home, "../vserver", AT_REMOVEDIR);
 }

@@ -28,10 +28,12 @@ static int write_proc(pid_t pid, const char *name, const char *text, struct err 
 /* Maps the ids and idmaps the tree's clone with the context's own user namespace. */
 static int map_ids(pid_t pid, int tree, uint32_t base, struct err *e)
 {
-	_cleanup_free_ char *map = xasprintf("0 %u %u\n", base, CTX_IDS), *path = xasprintf("/proc/%d/ns/user", (int)pid);
+	_cleanup_free_ char *map = xasprintf("0 %u %u\n", base, CTX_IDS),
+			    *path = xasprintf("/proc/%d/ns/user", (int)pid);
 	_cleanup_close_ int userns = -1;
-	/* suid programs are for the vserver's users: only its own clone has them. Device nodes are in its /dev alone. */
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, .attr_clr = MOUNT_ATTR_NOSUID };
+	/* suid programs are for the vserver's users: only its own clone has them. Device nodes are in its /dev alone.
+	 */
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, .attr_clr = MOUNT_ATTR_NOSUID};
 	int r;
 
 	r = write_proc(pid, "uid_map", map, e);
@@ -47,8 +49,11 @@ static int map_ids(pid_t pid, int tree, uint32_t base, struct err *e)
 		struct utsname u;
 
 		uname(&u);
-		return err_sys(e, "idmapped mount of the tree (needs Linux 5.12 for ext4 and xfs, 5.15 for btrfs, 6.3 for tmpfs; "
-				  "this is %s)", u.release);
+		return err_sys(
+			e,
+			"idmapped mount of the tree (needs Linux 5.12 for ext4 and xfs, 5.15 for btrfs, 6.3 for tmpfs; "
+			"this is %s)",
+			u.release);
 	}
 	return 0;
 }
@@ -121,8 +126,9 @@ static pid_t start(const struct inside *in, int cgroup, int p[PIPES][2], struct 
 		inside_main(&child);
 	}
 	if (pid < 0)
-		return err_sys(e, "a context's namespaces (user namespaces must be on: sysctl user.max_user_namespaces, "
-				  "kernel.unprivileged_userns_clone; cgroup v2 writable)");
+		return err_sys(e,
+			       "a context's namespaces (user namespaces must be on: sysctl user.max_user_namespaces, "
+			       "kernel.unprivileged_userns_clone; cgroup v2 writable)");
 	return pid;
 }
 
@@ -142,7 +148,7 @@ static int read_report(int fd, struct err *e)
 static int attend(const struct inside *in, int cgroup, const struct proc_io *io, struct err *e)
 {
 	int p[PIPES][2], r = open_pipes(p, e), status;
-	_cleanup_err_ struct err inner = { 0 };
+	_cleanup_err_ struct err inner = {0};
 	pid_t pid;
 
 	if (r < 0)
@@ -203,13 +209,13 @@ static int run(struct inside *in, const struct proc_io *io, struct err *e)
 int ctx_run(const struct ctx_spec *spec, const char *const *argv, const char *const *env, const struct proc_io *io,
 	    struct err *e)
 {
-	return run(&(struct inside){ .spec = spec, .argv = argv, .env = env }, io, e);
+	return run(&(struct inside){.spec = spec, .argv = argv, .env = env}, io, e);
 }
 
 int ctx_call(const struct ctx_spec *spec, int (*fn)(void *), void *arg, const int *keep, size_t n_keep,
 	     const struct proc_io *io, struct err *e)
 {
-	return run(&(struct inside){ .spec = spec, .fn = fn, .arg = arg, .keep = keep, .n_keep = n_keep }, io, e);
+	return run(&(struct inside){.spec = spec, .fn = fn, .arg = arg, .keep = keep, .n_keep = n_keep}, io, e);
 }
 
 int ctx_probe(struct err *e)

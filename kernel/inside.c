@@ -22,8 +22,8 @@
 
 /* Everything that administering one's own files and users needs, nothing that reaches the machine. */
 static const cap_value_t allowed[] = {
-	CAP_CHOWN,	CAP_DAC_OVERRIDE, CAP_FOWNER,	   CAP_FSETID,	CAP_KILL,    CAP_SETGID,
-	CAP_SETUID,	CAP_SETPCAP,	  CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT, CAP_SETFCAP, CAP_AUDIT_WRITE,
+	CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,           CAP_FSETID,     CAP_KILL,    CAP_SETGID,
+	CAP_SETUID, CAP_SETPCAP,      CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT, CAP_SETFCAP, CAP_AUDIT_WRITE,
 };
 
 /* Says what failed and ends; the caller's ctx_run makes an error of it. */
@@ -67,7 +67,8 @@ static int new_mount(const struct inside *in, const char *type, const char *cons
 	int fd;
 
 	for (; fs >= 0 && options && (*options)[0]; options++)
-		if (fsconfig(fs, (*options)[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, (*options)[0], (*options)[1], 0) < 0)
+		if (fsconfig(fs, (*options)[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, (*options)[0], (*options)[1],
+			     0) < 0)
 			give_up(in, type);
 	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		give_up(in, type);
@@ -81,8 +82,7 @@ static int new_mount(const struct inside *in, const char *type, const char *cons
 static void enter_tree(const struct inside *in)
 {
 	static const char *const pts_options[][2] = {
-		{ "newinstance", NULL }, { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" }, { NULL, NULL }
-	};
+		{"newinstance", NULL}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {NULL, NULL}};
 	int proc, pts, dev;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -115,7 +115,7 @@ static void become_root(const struct inside *in)
 	 * closed, the caller died before the signal was ordered. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		give_up(in, "PR_SET_PDEATHSIG");
-	if (poll(&(struct pollfd){ .fd = in->sync }, 1, 0) != 0)
+	if (poll(&(struct pollfd){.fd = in->sync}, 1, 0) != 0)
 		_exit(125);
 	/* A guest's root must not trace this image of a host program. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -127,7 +127,7 @@ static void become_root(const struct inside *in)
 static void loopback_up(const struct inside *in)
 {
 	_cleanup_close_ int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 
 	if (s < 0 || ioctl(s, SIOCSIFFLAGS, &ifr) < 0)
 		give_up(in, "loopback");
@@ -156,9 +156,9 @@ static void drop_capabilities(const struct inside *in)
 		give_up(in, "capabilities");
 }
 
-/* This image's command line is the caller's, and /proc/1/cmdline is readable for everybody in the context: names of other
- * vservers, a URL with a password. The strings stay, since fn and argv may point into them; only the kernel's idea of where
- * they are becomes empty. A kernel without checkpoint/restore cannot; Debian's have it. */
+/* This image's command line is the caller's, and /proc/1/cmdline is readable for everybody in the context: names of
+ * other vservers, a URL with a password. The strings stay, since fn and argv may point into them; only the kernel's
+ * idea of where they are becomes empty. A kernel without checkpoint/restore cannot; Debian's have it. */
 static void forget_command_line(const struct inside *in)
 {
 	_cleanup_close_ int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -188,7 +188,7 @@ static void forget_command_line(const struct inside *in)
 
 static void command_io(const struct inside *in)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fds[3] = { in->in, in->out, in->err };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fds[3] = {in->in, in->out, in->err};
 
 	if (null < 0)
 		give_up(in, "/dev/null");
@@ -200,12 +200,13 @@ static void command_io(const struct inside *in)
 static _Noreturn void run_program(const struct inside *in)
 {
 	static const char plain[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	static const char stubbed[] = "PATH=" CTX_DIR "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	static const char *const stub_env[] = { "SYSTEMD_OFFLINE=1", "DEBIAN_FRONTEND=noninteractive",
-						"DEBCONF_NONINTERACTIVE_SEEN=true", "RUNLEVEL=1" };
+	static const char stubbed[] =
+		"PATH=" CTX_DIR "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	static const char *const stub_env[] = {"SYSTEMD_OFFLINE=1", "DEBIAN_FRONTEND=noninteractive",
+					       "DEBCONF_NONINTERACTIVE_SEEN=true", "RUNLEVEL=1"};
 	bool stubs = in->spec->flags & CTX_STUBS;
 	const char *path = stubs ? stubbed : plain;
-	struct strv env = { 0 };
+	struct strv env = {0};
 	int missing;
 
 	strv_add(&env, path);

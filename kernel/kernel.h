@@ -15,15 +15,16 @@
  * v2 cgroup /vserver/NUMBER. When its first process ends, everything in it has ended. When the calling thread dies
  * (kill -9 included), the context dies with it: no process, no mount outlives the caller.
  */
-#define CTX_IDS 65536u          /* uids and gids a vserver has */
-#define CTX_DIR "/dev/vpkg"     /* where, inside, the stubs (bin/) and the packages (pkg/) appear */
+#define CTX_IDS 65536u      /* uids and gids a vserver has */
+#define CTX_DIR "/dev/vpkg" /* where, inside, the stubs (bin/) and the packages (pkg/) appear */
 
 enum {
-	CTX_NO_FLUSH = 1 << 0, /* fsync, fdatasync, sync, syncfs, msync and sync_file_range succeed without doing anything:
-				* for a package tool; the caller does syncfs() at the end */
-	CTX_STUBS = 1 << 1,    /* no service starts: CTX_DIR/bin, first in PATH, answers for invoke-rc.d, service, systemctl,
-				* start-stop-daemon, initctl …; SYSTEMD_OFFLINE=1, DEBIAN_FRONTEND=noninteractive */
-	CTX_NO_NET = 1 << 2,   /* an empty network namespace of its own: maintainer scripts of a bootstrap need none */
+	CTX_NO_FLUSH = 1 << 0, /* fsync, fdatasync, sync, syncfs, msync and sync_file_range succeed without doing
+				* anything: for a package tool; the caller does syncfs() at the end */
+	CTX_STUBS =
+		1 << 1, /* no service starts: CTX_DIR/bin, first in PATH, answers for invoke-rc.d, service, systemctl,
+			 * start-stop-daemon, initctl …; SYSTEMD_OFFLINE=1, DEBIAN_FRONTEND=noninteractive */
+	CTX_NO_NET = 1 << 2, /* an empty network namespace of its own: maintainer scripts of a bootstrap need none */
 };
 
 struct ctx_spec {
@@ -45,17 +46,19 @@ int ctx_run(const struct ctx_spec *spec, const char *const *argv, const char *co
  * not load anything that it has not loaded before. */
 int ctx_call(const struct ctx_spec *spec, int (*fn)(void *), void *arg, const int *keep, size_t n_keep,
 	     const struct proc_io *io, struct err *e);
-/* Contexts end with their callers, but not in the same instant: ends those whose callers are dead and returns when none of
- * their processes is left. -ETIMEDOUT after so many seconds. */
+/* Contexts end with their callers, but not in the same instant: ends those whose callers are dead and returns when none
+ * of their processes is left. -ETIMEDOUT after so many seconds. */
 int ctx_end_orphans(unsigned seconds, struct err *e);
 /* Whether this kernel and this process can make contexts; -ENOSYS or -EPERM with what is missing and the remedy. */
 int ctx_probe(struct err *e);
 
-/* ---- the seal (flag.c, seal.c, window.c, lift.c, freeze.c) ---------------------------------------------------------------------------------------------
+/* ---- the seal (flag.c, seal.c, window.c, lift.c, freeze.c)
+ * ---------------------------------------------------------------------------------------------
  *
  * A sealed file can be read, replaced and removed, never modified, by no path that leads to it. This version's seal is
- * the immutable attribute (ext4, xfs, btrfs); replacing a name of a sealed file needs the seal lifted, which happens for
- * one link, unlink or rename at a time while every context is frozen, so that no guest can reach the inode in between.
+ * the immutable attribute (ext4, xfs, btrfs); replacing a name of a sealed file needs the seal lifted, which happens
+ * for one link, unlink or rename at a time while every context is frozen, so that no guest can reach the inode in
+ * between.
  */
 /* Seals the open regular file: 0, -EOPNOTSUPP where the file system has no such attribute. */
 int seal_set(int fd, struct err *e);
@@ -63,9 +66,9 @@ int seal_set(int fd, struct err *e);
 int seal_clear(int fd, struct err *e);
 /* Whether statx attributes say that it is sealed. */
 bool seal_is(const struct statx *stx);
-/* statx of dir/name (of dir itself with ""), not following symlinks, with an answer of seal_is that holds although other
- * processes lift seals for moments: a file that may be such a one is looked at while no window is open. 0 or -errno.
- * Not to be called between seal_freeze and seal_thaw. */
+/* statx of dir/name (of dir itself with ""), not following symlinks, with an answer of seal_is that holds although
+ * other processes lift seals for moments: a file that may be such a one is looked at while no window is open. 0 or
+ * -errno. Not to be called between seal_freeze and seal_thaw. */
 int seal_stat(int dir, const char *name, struct statx *ret);
 /* Whether files of this directory's file system can be sealed: sets, checks and clears a seal on a temporary file there
  * and tries to write through it. 0, or -EOPNOTSUPP with the consequence. */
@@ -79,22 +82,23 @@ int seal_probe(int dir, struct err *e);
 int seal_freeze(struct err *e);
 void seal_thaw(void);
 
-/* The operations on names of files that may be sealed. They run in a process of their own session, with contexts frozen,
- * each so: lift, operate, seal again, compare mode, owner, size and mtime (-ESTALE). A kill -9 of the caller leaves no
- * file unsealed. -EAGAIN when a guest's lease on the file is in the way. */
+/* The operations on names of files that may be sealed. They run in a process of their own session, with contexts
+ * frozen, each so: lift, operate, seal again, compare mode, owner, size and mtime (-ESTALE). A kill -9 of the caller
+ * leaves no file unsealed. -EAGAIN when a guest's lease on the file is in the way. */
 enum seal_what {
 	SEAL_LINK,   /* file (an open one, O_PATH will do) to dir[0]/name[0] */
 	SEAL_UNLINK, /* dir[0]/name[0] */
 	SEAL_RENAME, /* dir[0]/name[0] to dir[1]/name[1], with renameat2's flags */
-	SEAL_SWAP,   /* link file to dir[0]/name[0], then exchange that with dir[1]/name[1]; nothing is changed on failure */
+	SEAL_SWAP, /* link file to dir[0]/name[0], then exchange that with dir[1]/name[1]; nothing is changed on failure
+		    */
 };
 struct seal_op {
 	enum seal_what what;
 	unsigned flags;
-	int file;            /* of the others: a sealed file that it concerns, or -1: only helps after the helper's death */
+	int file; /* of the others: a sealed file that it concerns, or -1: only helps after the helper's death */
 	int dir[2];
 	const char *name[2];
-	int status;          /* set: 0 or -errno */
+	int status; /* set: 0 or -errno */
 };
 /* Executes them in order, whatever becomes of each. Returns the number of failed ones (*e: the first one's message), or
  * -errno when none could be tried. Cheaper than one by one; call it inside seal_freeze. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Deleting a whole tree that holds sealed names. The vservers stay frozen over many unlinks, but for short times only, so
- * that thousands of shared files are gone in seconds and no vserver notices.
+ * Deleting a whole tree that holds sealed names. The vservers stay frozen over many unlinks, but for short times only,
+ * so that thousands of shared files are gone in seconds and no vserver notices.
  */
 #include "kernel/kernel.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Whether a file is sealed, when another process may have its seal lifted at this very moment: the lock that every window
- * holds is waited for, and the file looked at while no window can be open.
+ * Whether a file is sealed, when another process may have its seal lifted at this very moment: the lock that every
+ * window holds is waited for, and the file looked at while no window can be open.
  */
 #include "kernel/internal.h"
 

@@ -115,5 +115,5 @@ int copy_meta(int from, int to)
 	r = copy_xattrs(from, to);
 	if (r < 0)
 		return r;
-	return futimens(to, (struct timespec[]){ st.st_atim, st.st_mtim }) < 0 ? -errno : 0;
+	return futimens(to, (struct timespec[]){st.st_atim, st.st_mtim}) < 0 ? -errno : 0;
 }

@@ -66,5 +66,5 @@ int err_wrap(struct err *e, const char *fmt, ...)
 void err_clear(struct err *e)
 {
 	free(e->msg);
-	*e = (struct err){ 0 };
+	*e = (struct err){0};
 }

@@ -55,7 +55,7 @@ static bool pull(const struct jobs *j, size_t i, struct job *job, int s)
 
 static int start(const struct jobs *j, size_t i, struct job *job, struct err *e)
 {
-	int p[S_COUNT][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	int p[S_COUNT][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
 	pid_t parent = getpid();
 	bool open = true;
 
@@ -124,11 +124,11 @@ static size_t serve(const struct jobs *j, struct job *jobs, size_t from, size_t 
 	for (size_t i = from; i < to; i++) {
 		bool live = jobs[i].pid > 0;
 
-		p[k++] = (struct pollfd){ .fd = live ? jobs[i].pidfd : -1, .events = POLLIN };
+		p[k++] = (struct pollfd){.fd = live ? jobs[i].pidfd : -1, .events = POLLIN};
 		for (int s = 0; s < S_COUNT; s++)
-			p[k++] = (struct pollfd){ .fd = live ? jobs[i].fd[s] : -1, .events = POLLIN };
+			p[k++] = (struct pollfd){.fd = live ? jobs[i].fd[s] : -1, .events = POLLIN};
 	}
-	p[k] = (struct pollfd){ .fd = *stopping ? -1 : intr_fd(), .events = POLLIN };
+	p[k] = (struct pollfd){.fd = *stopping ? -1 : intr_fd(), .events = POLLIN};
 	if (poll(p, n, -1) < 0)
 		return 0;
 	if (p[k].revents) {

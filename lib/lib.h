@@ -4,8 +4,8 @@
  * paths inside hostile trees, child processes, configuration reading, and the way a library reports without printing.
  *
  * Conventions, everywhere in this project:
- *   - A function that can fail takes `struct err *e` last and returns 0 (or a count, or a file descriptor) or a negative
- *     errno. On failure *e holds a message for the administrator; on success *e is untouched. e may be NULL.
+ *   - A function that can fail takes `struct err *e` last and returns 0 (or a count, or a file descriptor) or a
+ * negative errno. On failure *e holds a message for the administrator; on success *e is untouched. e may be NULL.
  *   - Parameters named ret_* are written on success only, and the caller owns what they then hold.
  *   - Every file descriptor is close-on-exec.
  *   - Out of memory ends the process: the journal and the temporary names make a death at any point safe.
@@ -69,17 +69,17 @@ void cleanup_fclose(FILE **f);
 #define _cleanup_err_ _cleanup_(err_clear)
 #define _cleanup_strv_ _cleanup_(strv_free)
 #define _cleanup_buf_ _cleanup_(buf_free)
-#define TAKE_PTR(p)                \
-	({                         \
+#define TAKE_PTR(p)                 \
+	({                          \
 		typeof(p) p_ = (p); \
-		(p) = NULL;        \
-		p_;                \
+		(p) = NULL;         \
+		p_;                 \
 	})
-#define TAKE_FD(fd)           \
-	({                    \
+#define TAKE_FD(fd)             \
+	({                      \
 		int fd_ = (fd); \
-		(fd) = -1;    \
-		fd_;          \
+		(fd) = -1;      \
+		fd_;            \
 	})
 /* Closes every descriptor from 3 on but those of keep, which may be in any order and hold -1. */
 void close_all_but(const int *keep, size_t n);
@@ -91,8 +91,8 @@ struct strv {
 	char **v;
 	size_t n;
 };
-void strv_add(struct strv *l, const char *s);  /* copies s */
-void strv_take(struct strv *l, char *s);       /* owns s */
+void strv_add(struct strv *l, const char *s); /* copies s */
+void strv_take(struct strv *l, char *s);      /* owns s */
 void strv_addf(struct strv *l, const char *fmt, ...) PRINTF(2, 3);
 void strv_split(struct strv *l, const char *s, const char *separators); /* adds each non-empty word of s */
 bool strv_has(const struct strv *l, const char *s);
@@ -143,7 +143,8 @@ int path_open(int root, const char *path, int flags, mode_t mode);
 /* Opens an existing *regular file* for reading: checked through O_PATH before the real open, so that no fifo blocks and
  * no device is touched. ret_st may be NULL. -EINVAL when it is something else. */
 int path_open_file(int root, const char *path, struct stat *ret_st);
-/* Reopens an O_PATH descriptor for the given flags (through /proc/self/fd, after its type was checked). fd or -errno. */
+/* Reopens an O_PATH descriptor for the given flags (through /proc/self/fd, after its type was checked). fd or -errno.
+ */
 int path_reopen(int fd, int flags);
 /* Opens the directory that holds path (in root) and sets *ret_name to path's last component (a pointer into path).
  * The last component is not followed. -EINVAL for "/", ".." and the like. */
@@ -162,17 +163,18 @@ int path_mkdirs(int root, const char *path, mode_t mode, struct err *e);
 int path_mkdtemp(int dir, const char *prefix, char **ret_name, struct err *e);
 
 /* ---- whole files and trees (tree.c, copy.c) ---------------------------------------------------------------------- */
-/* Copies contents from one descriptor's start to another's (FICLONE, copy_file_range, then read and write; holes kept). */
+/* Copies contents from one descriptor's start to another's (FICLONE, copy_file_range, then read and write; holes kept).
+ */
 int copy_data(int from, int to);
 /* Copies owner, mode, xattrs (ACLs and file capabilities with them) and times, in the order that keeps suid. */
 int copy_meta(int from, int to);
 
 struct walk_entry {
-	int dir;              /* the directory that holds it */
-	const char *name;     /* last component */
-	const char *path;     /* relative to the root, no leading slash; "" for the root itself (not visited) */
+	int dir;          /* the directory that holds it */
+	const char *name; /* last component */
+	const char *path; /* relative to the root, no leading slash; "" for the root itself (not visited) */
 	const struct statx *stx;
-	size_t depth;         /* 1 for the root's own entries */
+	size_t depth; /* 1 for the root's own entries */
 };
 enum { WALK_GO = 0, WALK_SKIP = 1 /* do not descend into this directory */ };
 struct statx;
@@ -198,15 +200,16 @@ int intr_check(struct err *e);
 /* ---- processes (proc.c, jobs.c) ---------------------------------------------------------------------------------- */
 /* How a child's output is handled, and how long it may run. All zero: output is discarded, no limit. */
 struct proc_io {
-	/* Called for each line (without newline, NUL-terminated, raw bytes) of standard output (is_err false) and error. */
+	/* Called for each line (without newline, NUL-terminated, raw bytes) of standard output (is_err false) and
+	 * error. */
 	void (*line)(const char *line, size_t len, bool is_err, void *arg);
 	void *arg;
-	struct buf *out;       /* when set, standard output goes here whole instead of to line() */
-	size_t out_max;        /* bytes kept in out; more ends the child with -EFBIG (0 = 64 MiB) */
-	int out_fd, err_fd;    /* when > 0: bytes are copied to these fds of ours as they come, instead of line() */
-	int in_fd;             /* when > 0: bytes of this fd are handed to the child's standard input; else /dev/null */
-	unsigned timeout;      /* seconds; 0 = none. At the end: SIGKILL to the child (a context's init takes all with it) */
-	bool keep_on_intr;     /* do not kill at an interrupt (undo must run to its end) */
+	struct buf *out;    /* when set, standard output goes here whole instead of to line() */
+	size_t out_max;     /* bytes kept in out; more ends the child with -EFBIG (0 = 64 MiB) */
+	int out_fd, err_fd; /* when > 0: bytes are copied to these fds of ours as they come, instead of line() */
+	int in_fd;          /* when > 0: bytes of this fd are handed to the child's standard input; else /dev/null */
+	unsigned timeout; /* seconds; 0 = none. At the end: SIGKILL to the child (a context's init takes all with it) */
+	bool keep_on_intr; /* do not kill at an interrupt (undo must run to its end) */
 };
 /* Serves a child that somebody started: relays, waits, kills at timeout or interrupt. Takes and closes the fds (any may
  * be -1). Returns the exit status 0…255, 128+signal, or -errno (-ETIMEDOUT, -EINTR, -EFBIG). */
@@ -228,12 +231,13 @@ struct jobs {
 	void (*done)(size_t i, int status, const char *result, size_t len, void *arg);
 	void *arg;
 };
-/* At an interrupt the running children get SIGTERM (they have intr_setup's handlers and undo), and no further is started;
- * done() is then called with -EINTR for the rest. Returns 0 or -errno when nothing could be started. */
+/* At an interrupt the running children get SIGTERM (they have intr_setup's handlers and undo), and no further is
+ * started; done() is then called with -EINTR for the rest. Returns 0 or -errno when nothing could be started. */
 int jobs_run(const struct jobs *j, struct err *e);
 
-/* Runs fn in a process that can do nothing but compute: chroot to rootfd (a directory of copies, or -1 for an empty one),
- * uid nobody, no capabilities, no network, no exec, limits on memory and time; only keep[] stays open beside stdin
+/* Runs fn in a process that can do nothing but compute: chroot to rootfd (a directory of copies, or -1 for an empty
+ * one), uid nobody, no capabilities, no network, no exec, limits on memory and time; only keep[] stays open beside
+ * stdin
  * (/dev/null). fn writes its result to out_fd and its error, if any, into *e (carried back to the caller).
  * This is where parsers of outside data run. Returns fn's value. */
 int sandbox_call(int (*fn)(int out_fd, void *arg, struct err *e), void *arg, int rootfd, const int *keep, size_t n_keep,
@@ -245,18 +249,20 @@ int sandbox_call(int (*fn)(int out_fd, void *arg, struct err *e), void *arg, int
  * refused with -EBADMSG and "FILE:LINE: what, and what to write instead". Comments of the form `# Key: value` are
  * handed over with is_comment. fn returns 0 or a negative errno with *e set. */
 int conf_parse_shell(const char *text, size_t len, const char *file,
-		     int (*fn)(const char *key, const char *value, bool is_comment, unsigned line, void *arg, struct err *),
+		     int (*fn)(const char *key, const char *value, bool is_comment, unsigned line, void *arg,
+			       struct err *),
 		     void *arg, struct err *e);
 /* Parses INI (`[section name]`, `key = value`, continued lines are indented) with the same contract. */
 int conf_parse_ini(const char *text, size_t len, const char *file,
-		   int (*fn)(const char *section, const char *key, const char *value, unsigned line, void *arg, struct err *),
+		   int (*fn)(const char *section, const char *key, const char *value, unsigned line, void *arg,
+			     struct err *),
 		   void *arg, struct err *e);
 
 /* ---- reporting (report.c) ---------------------------------------------------------------------------------------- */
 /* Libraries never print: they call these, and a program decides what becomes of it. Any member may be NULL. */
 struct report {
-	void (*note)(const char *text, void *arg);                                      /* a line worth knowing */
-	void (*progress)(const char *what, uint64_t done, uint64_t total, void *arg);   /* done == total ends it */
+	void (*note)(const char *text, void *arg);                                    /* a line worth knowing */
+	void (*progress)(const char *what, uint64_t done, uint64_t total, void *arg); /* done == total ends it */
 	void *arg;
 };
 void report_note(const struct report *r, const char *fmt, ...) PRINTF(2, 3);
@@ -267,7 +273,7 @@ const struct report *report_terminal(FILE *f, bool quiet);
 
 /* ---- digests (digest.c) ------------------------------------------------------------------------------------------ */
 #define DIGEST_LEN 32
-struct digest;                       /* a running SHA-256 */
+struct digest; /* a running SHA-256 */
 struct digest *digest_new(void);
 void digest_update(struct digest *d, const void *p, size_t n);
 void digest_final(struct digest *d, uint8_t out[DIGEST_LEN]); /* frees d */

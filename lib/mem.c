@@ -18,11 +18,26 @@ static void *checked(void *p)
 	return p;
 }
 
-void *xmalloc(size_t size) { return checked(malloc(size ? size : 1)); }
-void *xcalloc(size_t n, size_t size) { return checked(calloc(n ? n : 1, size ? size : 1)); }
-void *xrealloc(void *p, size_t size) { return checked(realloc(p, size ? size : 1)); }
-char *xstrdup(const char *s) { return s ? checked(strdup(s)) : NULL; }
-char *xstrndup(const char *s, size_t n) { return checked(strndup(s, n)); }
+void *xmalloc(size_t size)
+{
+	return checked(malloc(size ? size : 1));
+}
+void *xcalloc(size_t n, size_t size)
+{
+	return checked(calloc(n ? n : 1, size ? size : 1));
+}
+void *xrealloc(void *p, size_t size)
+{
+	return checked(realloc(p, size ? size : 1));
+}
+char *xstrdup(const char *s)
+{
+	return s ? checked(strdup(s)) : NULL;
+}
+char *xstrndup(const char *s, size_t n)
+{
+	return checked(strndup(s, n));
+}
 
 static char *vformat(const char *fmt, va_list ap)
 {
@@ -42,7 +57,10 @@ char *xasprintf(const char *fmt, ...)
 	return s;
 }
 
-void cleanup_free(void *p) { free(*(void **)p); }
+void cleanup_free(void *p)
+{
+	free(*(void **)p);
+}
 
 int close_fd(int fd)
 {
@@ -54,7 +72,10 @@ int close_fd(int fd)
 	return -1;
 }
 
-static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
 
 void close_all_but(const int *keep, size_t n)
 {
@@ -74,7 +95,10 @@ void close_all_but(const int *keep, size_t n)
 	close_range(from, ~0u, 0);
 }
 
-void cleanup_close(int *fd) { close_fd(*fd); }
+void cleanup_close(int *fd)
+{
+	close_fd(*fd);
+}
 
 void cleanup_fclose(FILE **f)
 {
@@ -91,7 +115,10 @@ void strv_take(struct strv *l, char *s)
 	l->v[l->n] = NULL;
 }
 
-void strv_add(struct strv *l, const char *s) { strv_take(l, xstrdup(s)); }
+void strv_add(struct strv *l, const char *s)
+{
+	strv_take(l, xstrdup(s));
+}
 
 void strv_addf(struct strv *l, const char *fmt, ...)
 {
@@ -120,7 +147,10 @@ bool strv_has(const struct strv *l, const char *s)
 	return false;
 }
 
-static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 void strv_sort(struct strv *l)
 {
@@ -133,7 +163,7 @@ void strv_free(struct strv *l)
 	for (size_t i = 0; i < l->n; i++)
 		free(l->v[i]);
 	free(l->v);
-	*l = (struct strv){ 0 };
+	*l = (struct strv){0};
 }
 
 void buf_add(struct buf *b, const void *data, size_t n)
@@ -148,7 +178,10 @@ void buf_add(struct buf *b, const void *data, size_t n)
 	b->p[b->len] = 0;
 }
 
-void buf_adds(struct buf *b, const char *s) { buf_add(b, s, strlen(s)); }
+void buf_adds(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
 
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
@@ -164,5 +197,5 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 void buf_free(struct buf *b)
 {
 	free(b->p);
-	*b = (struct buf){ 0 };
+	*b = (struct buf){0};
 }

@@ -27,7 +27,10 @@ static int resolve(int root, const char *path, int flags, mode_t mode)
 	return fd >= 0 ? fd : -errno;
 }
 
-int path_open(int root, const char *path, int flags, mode_t mode) { return resolve(root, path, flags, mode); }
+int path_open(int root, const char *path, int flags, mode_t mode)
+{
+	return resolve(root, path, flags, mode);
+}
 
 int path_reopen(int fd, int flags)
 {
@@ -88,7 +91,7 @@ int path_stat(int root, const char *path, struct stat *ret)
 
 int path_read_fd(int fd, const char *what, size_t max, struct buf *ret, struct err *e)
 {
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 	char chunk[16384];
 	ssize_t n;
 
@@ -101,7 +104,7 @@ int path_read_fd(int fd, const char *what, size_t max, struct buf *ret, struct e
 		return err_sys(e, "%s", what);
 	buf_add(&b, "", 0);
 	*ret = b;
-	b = (struct buf){ 0 };
+	b = (struct buf){0};
 	return 0;
 }
 

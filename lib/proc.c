@@ -42,7 +42,7 @@ static void relay(int fd, const char *p, size_t n)
 		ssize_t w = write(fd, p, n);
 
 		if (w < 0 && errno == EAGAIN) {
-			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, 1000);
+			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 1000);
 			continue;
 		}
 		if (w < 0 && errno != EINTR)
@@ -147,18 +147,18 @@ enum { AT_PID, AT_OUT, AT_ERR, AT_IN, AT_INTR, AT_COUNT };
 static bool attend_once(struct attend *a, pid_t pid, int pidfd, int64_t deadline)
 {
 	struct pollfd p[AT_COUNT] = {
-		[AT_PID] = { .fd = pidfd, .events = POLLIN },
-		[AT_OUT] = { .fd = a->streams[0].fd, .events = POLLIN },
-		[AT_ERR] = { .fd = a->streams[1].fd, .events = POLLIN },
-		[AT_IN] = { .fd = -1 },
-		[AT_INTR] = { .fd = a->failure || a->io->keep_on_intr ? -1 : intr_fd(), .events = POLLIN },
+		[AT_PID] = {.fd = pidfd, .events = POLLIN},
+		[AT_OUT] = {.fd = a->streams[0].fd, .events = POLLIN},
+		[AT_ERR] = {.fd = a->streams[1].fd, .events = POLLIN},
+		[AT_IN] = {.fd = -1},
+		[AT_INTR] = {.fd = a->failure || a->io->keep_on_intr ? -1 : intr_fd(), .events = POLLIN},
 	};
 	int64_t left = deadline ? deadline - now_ms() : -1;
 	int before = a->failure;
 
 	if (a->in_w >= 0)
-		p[AT_IN] = a->in_pending.len || a->in_end ? (struct pollfd){ .fd = a->in_w, .events = POLLOUT }
-							 : (struct pollfd){ .fd = a->io->in_fd, .events = POLLIN };
+		p[AT_IN] = a->in_pending.len || a->in_end ? (struct pollfd){.fd = a->in_w, .events = POLLOUT}
+							  : (struct pollfd){.fd = a->io->in_fd, .events = POLLIN};
 	if (poll(p, AT_COUNT, deadline ? (left > 0 ? (int)(left < 1 << 30 ? left : 1 << 30) : 0) : -1) < 0)
 		return false;
 	if (p[AT_IN].revents)
@@ -177,8 +177,9 @@ static bool attend_once(struct attend *a, pid_t pid, int pidfd, int64_t deadline
 
 int proc_attend(pid_t pid, int in_w, int out_r, int err_r, const struct proc_io *io, const char *what, struct err *e)
 {
-	static const struct proc_io none = { 0 };
-	struct attend a = { .io = io ? io : &none, .streams = { { .fd = out_r }, { .fd = err_r, .is_err = true } }, .in_w = in_w };
+	static const struct proc_io none = {0};
+	struct attend a = {
+		.io = io ? io : &none, .streams = {{.fd = out_r}, {.fd = err_r, .is_err = true}}, .in_w = in_w};
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int64_t deadline = a.io->timeout ? now_ms() + 1000 * (int64_t)a.io->timeout : 0;
 	int status = 0;
@@ -222,7 +223,8 @@ int proc_attend(pid_t pid, int in_w, int out_r, int err_r, const struct proc_io 
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Closes everything above stderr but the listed descriptors, which the program is to have, and `extra`, which it is not. */
+/* Closes everything above stderr but the listed descriptors, which the program is to have, and `extra`, which it is
+ * not. */
 static void close_others(const int *keep, size_t n_keep, int extra)
 {
 	_cleanup_free_ int *all = xcalloc(n_keep + 1, sizeof(int));
@@ -237,7 +239,7 @@ static void close_others(const int *keep, size_t n_keep, int extra)
 
 static const char *find_program(const char *name, char *out, size_t size)
 {
-	static const char *const dirs[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+	static const char *const dirs[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 
 	if (strchr(name, '/'))
 		return name;
@@ -252,7 +254,7 @@ static const char *find_program(const char *name, char *out, size_t size)
 static void child(const char *file, const char *const *argv, const char *const *env, const int *keep, size_t n_keep,
 		  const int fds[3], int report)
 {
-	struct strv environment = { 0 };
+	struct strv environment = {0};
 	sigset_t none;
 	int n;
 
@@ -291,7 +293,7 @@ int proc_run(const char *const *argv, const char *const *env, const int *keep, s
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	bool feed = io && io->in_fd > 0;
-	int p[3][2], report[2] = { -1, -1 }, in[2] = { -1, -1 }, failed = 0, r;
+	int p[3][2], report[2] = {-1, -1}, in[2] = {-1, -1}, failed = 0, r;
 	char path[4096];
 	const char *file = find_program(argv[0], path, sizeof(path));
 	pid_t pid;
@@ -303,7 +305,7 @@ int proc_run(const char *const *argv, const char *const *env, const int *keep, s
 	r = make_pipes(p, e);
 	pid = r < 0 ? -1 : fork();
 	if (pid == 0)
-		child(file, argv, env, keep, n_keep, (int[]){ feed ? in[0] : null, p[0][1], p[1][1] }, p[2][1]);
+		child(file, argv, env, keep, n_keep, (int[]){feed ? in[0] : null, p[0][1], p[1][1]}, p[2][1]);
 	if (r == 0 && pid < 0)
 		r = err_sys(e, "%s: fork", argv[0]);
 	close_fd(in[0]);

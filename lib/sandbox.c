@@ -27,11 +27,45 @@
 
 /* What a parser has no business with. A deny-list on top of: no capability, no file but the copies, no network. */
 static const char *const denied[] = {
-	"socket",     "socketpair", "connect",	"bind",	   "listen",	"accept",	"accept4",	"sendto",   "sendmsg",
-	"execve",     "execveat",   "fork",	"vfork",   "ptrace",	"process_vm_readv", "process_vm_writev", "kill",
-	"tkill",      "mount",	    "umount2",	"pivot_root", "unshare", "setns",	"bpf",		"io_uring_setup",
-	"userfaultfd", "perf_event_open", "keyctl", "add_key", "request_key", "open_by_handle_at", "name_to_handle_at",
-	"init_module", "finit_module", "kexec_load", "chroot", "pidfd_open", "pidfd_getfd", "memfd_create",
+	"socket",
+	"socketpair",
+	"connect",
+	"bind",
+	"listen",
+	"accept",
+	"accept4",
+	"sendto",
+	"sendmsg",
+	"execve",
+	"execveat",
+	"fork",
+	"vfork",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"kill",
+	"tkill",
+	"mount",
+	"umount2",
+	"pivot_root",
+	"unshare",
+	"setns",
+	"bpf",
+	"io_uring_setup",
+	"userfaultfd",
+	"perf_event_open",
+	"keyctl",
+	"add_key",
+	"request_key",
+	"open_by_handle_at",
+	"name_to_handle_at",
+	"init_module",
+	"finit_module",
+	"kexec_load",
+	"chroot",
+	"pidfd_open",
+	"pidfd_getfd",
+	"memfd_create",
 };
 
 static int lock_down_syscalls(void)
@@ -54,7 +88,7 @@ static int lock_down_syscalls(void)
 
 static void limit(int what, rlim_t value)
 {
-	setrlimit(what, &(struct rlimit){ value, value });
+	setrlimit(what, &(struct rlimit){value, value});
 }
 
 static int lock_down(int rootfd, unsigned timeout)
@@ -71,7 +105,8 @@ static int lock_down(int rootfd, unsigned timeout)
 			return -errno;
 		if (chroot(".") < 0)
 			return -errno;
-		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		    setresuid(NOBODY, NOBODY, NOBODY) < 0)
 			return -errno;
 	} else if (rootfd >= 0 && fchdir(rootfd) < 0) {
 		return -errno;
@@ -99,7 +134,7 @@ static void shut_others(int out, int err, const int *keep, size_t n_keep)
 static void child(int (*fn)(int, void *, struct err *), void *arg, int rootfd, const int *keep, size_t n_keep,
 		  unsigned timeout, int out, int err)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	int r, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	for (int s = 1; s < NSIG; s++)
@@ -123,7 +158,7 @@ int sandbox_call(int (*fn)(int out_fd, void *arg, struct err *e), void *arg, int
 		 unsigned timeout, struct buf *ret_out, struct err *e)
 {
 	int out[2], err[2], status, value;
-	_cleanup_buf_ struct buf result = { 0 }, message = { 0 };
+	_cleanup_buf_ struct buf result = {0}, message = {0};
 	char text[8192 + sizeof(int)];
 	ssize_t n;
 	pid_t pid;
@@ -147,7 +182,7 @@ int sandbox_call(int (*fn)(int out_fd, void *arg, struct err *e), void *arg, int
 		return err_sys(e, "fork");
 	}
 	status = proc_attend(pid, -1, out[0], -1,
-			     &(struct proc_io){ .out = &result, .out_max = 1u << 30, .timeout = timeout }, "reading", e);
+			     &(struct proc_io){.out = &result, .out_max = 1u << 30, .timeout = timeout}, "reading", e);
 	while ((n = read(err[0], text, sizeof(text))) > 0)
 		buf_add(&message, text, (size_t)n);
 	close_fd(err[0]);
@@ -162,7 +197,7 @@ int sandbox_call(int (*fn)(int out_fd, void *arg, struct err *e), void *arg, int
 	if (ret_out) {
 		buf_add(&result, "", 0);
 		*ret_out = result;
-		result = (struct buf){ 0 };
+		result = (struct buf){0};
 	}
 	return value;
 }

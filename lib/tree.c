@@ -87,7 +87,7 @@ static void walk_free(struct walk *w)
 
 static int push(struct walk *w, int fd, struct err *e)
 {
-	struct level l = { .fd = fd, .path_len = w->path.len };
+	struct level l = {.fd = fd, .path_len = w->path.len};
 	int r = list_dir(fd, &l.names);
 
 	if (r < 0) {
@@ -102,8 +102,8 @@ static int push(struct walk *w, int fd, struct err *e)
 	return 0;
 }
 
-static int visit(struct walk *w, const char *name, int (*fn)(const struct walk_entry *, void *, struct err *), void *arg,
-		 struct err *e)
+static int visit(struct walk *w, const char *name, int (*fn)(const struct walk_entry *, void *, struct err *),
+		 void *arg, struct err *e)
 {
 	struct level *l = &w->levels[w->n - 1];
 	struct statx stx;
@@ -115,7 +115,7 @@ static int visit(struct walk *w, const char *name, int (*fn)(const struct walk_e
 	buf_adds(&w->path, name);
 	if (statx(l->fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, WALK_MASK, &stx) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "%s", w->path.p);
-	r = fn(&(struct walk_entry){ .dir = l->fd, .name = name, .path = w->path.p, .stx = &stx, .depth = w->n }, arg, e);
+	r = fn(&(struct walk_entry){.dir = l->fd, .name = name, .path = w->path.p, .stx = &stx, .depth = w->n}, arg, e);
 	if (r < 0 || r == WALK_SKIP || !S_ISDIR(stx.stx_mode))
 		return r < 0 ? r : 0;
 	fd = open_child(l->fd, name);
@@ -130,7 +130,7 @@ static int visit(struct walk *w, const char *name, int (*fn)(const struct walk_e
 
 int tree_walk(int root, int (*fn)(const struct walk_entry *, void *arg, struct err *), void *arg, struct err *e)
 {
-	_cleanup_(walk_free) struct walk w = { 0 };
+	_cleanup_(walk_free) struct walk w = {0};
 	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
 	if (fd < 0)
@@ -196,8 +196,8 @@ static int remove_next(struct walk *w, const struct removal *rm, struct err *e)
 
 int tree_remove(int dir, const char *name, int (*unlink_fn)(int dir, const char *name, struct err *), struct err *e)
 {
-	const struct removal rm = { unlink_fn ? unlink_fn : plain_unlink };
-	_cleanup_(walk_free) struct walk w = { 0 };
+	const struct removal rm = {unlink_fn ? unlink_fn : plain_unlink};
+	_cleanup_(walk_free) struct walk w = {0};
 	struct stat st;
 	int fd, r;
 

@@ -11,7 +11,7 @@
 static int recover_one(const char *name, struct err *e)
 {
 	_cleanup_vs_ struct vserver *v = NULL;
-	_cleanup_strv_ struct strv lost = { 0 };
+	_cleanup_strv_ struct strv lost = {0};
 	int r;
 
 	if (journal_state(name) == JOURNAL_NONE)
@@ -30,8 +30,8 @@ static int recover_one(const char *name, struct err *e)
 
 int cmd_recover(int argc, char **argv)
 {
-	_cleanup_strv_ struct strv names = { 0 };
-	_cleanup_err_ struct err e = { 0 };
+	_cleanup_strv_ struct strv names = {0};
+	_cleanup_err_ struct err e = {0};
 	size_t bad = 0;
 
 	if (argc != 1) {

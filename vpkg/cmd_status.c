@@ -64,7 +64,7 @@ static int show(struct vserver **v, size_t n, bool json)
 	if (!json)
 		printf("%-16s  %-14s  %9s  %9s  %s\n", "VSERVER", "DISTRIBUTION", "EXCLUSIVE", "SHARED", "HEALTH");
 	for (size_t i = 0; i < n; i++) {
-		struct line l = { 0 };
+		struct line l = {0};
 
 		look(v[i], &l);
 		if (json)
@@ -76,17 +76,18 @@ static int show(struct vserver **v, size_t n, bool json)
 		free(l.usage.name);
 	}
 	if (json)
-		printf("%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n",
+		       json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(all);
 	return bad == 0 ? EXIT_DONE : bad < n ? EXIT_SOME : EXIT_NONE;
 }
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'J' }, { 0 } };
-	static const char *const everything[] = { "*" };
-	_cleanup_err_ struct err e = { 0 };
-	_cleanup_strv_ struct strv names = { 0 };
+	static const struct option options[] = {{"json", no_argument, NULL, 'J'}, {0}};
+	static const char *const everything[] = {"*"};
+	_cleanup_err_ struct err e = {0};
+	_cleanup_strv_ struct strv names = {0};
 	struct vserver **v = NULL;
 	bool json = false;
 	size_t n = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A vserver's package database, copied out of its tree: what reads it later takes paths and must not meet a hostile one.
+ * A vserver's package database, copied out of its tree: what reads it later takes paths and must not meet a hostile
+ * one.
  */
 #include "vpkg/tool.h"
 
@@ -46,7 +47,8 @@ static int copy_all(const struct vserver *v, const struct tool *t, int to, struc
 	return -ENOENT;
 }
 
-int database_copy(const struct vserver *v, const struct tool *t, char **ret_name, uint8_t ret_sum[DIGEST_LEN], struct err *e)
+int database_copy(const struct vserver *v, const struct tool *t, char **ret_name, uint8_t ret_sum[DIGEST_LEN],
+		  struct err *e)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int dir = repo_cache_temp("database", &name, e);

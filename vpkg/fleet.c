@@ -10,13 +10,13 @@ void fleet_decide(struct member *m, enum outcome_status s, const char *reason)
 {
 	free(m->outcome.reason);
 	/* Names of a tree's files, a package's words: what a guest can choose reaches no terminal as it is. */
-	m->outcome = (struct outcome){ s, reason && *reason ? text_escape(reason, strlen(reason)) : NULL };
+	m->outcome = (struct outcome){s, reason && *reason ? text_escape(reason, strlen(reason)) : NULL};
 	m->decided = true;
 }
 
 int fleet_recover(struct member *m, const struct report *r, struct err *e)
 {
-	_cleanup_strv_ struct strv lost = { 0 };
+	_cleanup_strv_ struct strv lost = {0};
 	int status = journal_recover(m->v, &lost, e);
 
 	if (status < 0)
@@ -24,15 +24,15 @@ int fleet_recover(struct member *m, const struct report *r, struct err *e)
 	for (size_t i = 0; i < lost.n; i++)
 		report_note(r, "%s: could not be put back: %s", m->v->name, lost.v[i]);
 	if (lost.n)
-		return err_set(e, -EUCLEAN, "an interrupted transaction could not be put back whole: %s; %s%s", lost.v[0],
-			       lost.n > 2 ? "and more; " : "", lost.v[lost.n - 1]);
+		return err_set(e, -EUCLEAN, "an interrupted transaction could not be put back whole: %s; %s%s",
+			       lost.v[0], lost.n > 2 ? "and more; " : "", lost.v[lost.n - 1]);
 	return status;
 }
 
 /* One that cannot be brought in order takes no part; the others do. */
 static void recover(struct member *m, const struct report *r)
 {
-	_cleanup_err_ struct err e = { 0 };
+	_cleanup_err_ struct err e = {0};
 	int status = fleet_recover(m, r, &e);
 
 	if (status < 0)
@@ -44,7 +44,7 @@ static void recover(struct member *m, const struct report *r)
 int fleet_open(const char *const *selectors, size_t n, bool dry_run, unsigned wait, const struct report *r,
 	       struct fleet *ret, struct err *e)
 {
-	_cleanup_(fleet_close) struct fleet f = { .dry_run = dry_run };
+	_cleanup_(fleet_close) struct fleet f = {.dry_run = dry_run};
 	struct vserver **all = NULL;
 	size_t count = 0;
 	int status = vs_select(selectors, n, &all, &count, e);
@@ -68,7 +68,7 @@ int fleet_open(const char *const *selectors, size_t n, bool dry_run, unsigned wa
 	if (status < 0)
 		return status;
 	*ret = f;
-	f = (struct fleet){ 0 };
+	f = (struct fleet){0};
 	return 0;
 }
 
@@ -79,7 +79,7 @@ void fleet_close(struct fleet *f)
 		free(f->m[i].outcome.reason);
 	}
 	free(f->m);
-	*f = (struct fleet){ 0 };
+	*f = (struct fleet){0};
 }
 
 static void describe(const struct repo_change *c, struct buf *out)
@@ -108,7 +108,7 @@ void fleet_print_table(const struct fleet *f, FILE *out)
 	fprintf(out, "%-*s  %-7s  %s\n", width, "VSERVER", "STATUS", "PACKAGES");
 	for (size_t i = 0; i < f->n; i++) {
 		const struct member *m = &f->m[i];
-		_cleanup_buf_ struct buf what = { 0 };
+		_cleanup_buf_ struct buf what = {0};
 
 		for (size_t k = 0; m->plan && k < m->plan->n; k++)
 			describe(&m->plan->changes[k], &what);
@@ -145,7 +145,8 @@ void fleet_print_json(const struct fleet *f, FILE *out)
 		json_object_object_add(o, "changes", changes);
 		json_object_array_add(all, o);
 	}
-	fprintf(out, "%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	fprintf(out, "%s\n",
+		json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(all);
 }
 

@@ -7,12 +7,12 @@
 #include "vpkg/transaction.h"
 
 struct member {
-	struct vserver *v;           /* owned */
+	struct vserver *v; /* owned */
 	const struct tool *tool;
 	const struct repo_plan *plan; /* NULL: none was made */
 	struct outcome outcome;
-	bool decided;                /* outcome stands: nothing is to be applied */
-	bool died;                   /* its worker ended without an outcome */
+	bool decided; /* outcome stands: nothing is to be applied */
+	bool died;    /* its worker ended without an outcome */
 };
 struct fleet {
 	struct member *m;

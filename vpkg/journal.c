@@ -14,7 +14,9 @@
 #define TOUCHED_MAX (256u << 20)
 
 static const char *const state_names[] = {
-	[JOURNAL_PREPARING] = "preparing", [JOURNAL_APPLYING] = "applying", [JOURNAL_COMMITTED] = "committed",
+	[JOURNAL_PREPARING] = "preparing",
+	[JOURNAL_APPLYING] = "applying",
+	[JOURNAL_COMMITTED] = "committed",
 };
 
 static int journals(struct err *e)
@@ -27,7 +29,7 @@ void journal_close(struct journal *j)
 	free(j->name);
 	close_fd(j->dir);
 	close_fd(j->undo);
-	*j = (struct journal){ .dir = -1, .undo = -1 };
+	*j = (struct journal){.dir = -1, .undo = -1};
 }
 
 static int open_journal(const char *name, struct journal *ret, struct err *e)
@@ -43,7 +45,7 @@ static int open_journal(const char *name, struct journal *ret, struct err *e)
 	undo = vs_home_dir(where, e);
 	if (undo < 0)
 		return undo;
-	*ret = (struct journal){ .name = xstrdup(name), .dir = TAKE_FD(dir), .undo = TAKE_FD(undo) };
+	*ret = (struct journal){.name = xstrdup(name), .dir = TAKE_FD(dir), .undo = TAKE_FD(undo)};
 	return 0;
 }
 
@@ -69,7 +71,8 @@ static char *process_name(pid_t pid)
 	unsigned long long start;
 
 	if (!f || !fgets(line, sizeof(line), f) || !(p = strrchr(line, ')')) ||
-	    sscanf(p + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &start) != 1)
+	    sscanf(p + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+		   &start) != 1)
 		return NULL;
 	return xasprintf("%d %llu", (int)pid, start);
 }
@@ -92,13 +95,14 @@ int journal_begin(const char *name, struct journal *ret, struct err *e)
 		unlinkat(all, name, AT_REMOVEDIR);
 		return r;
 	}
-	r = self ? path_write(ret->dir, "worker", self, strlen(self), 0600, e) : err_set(e, -ENOENT, "/proc is not there");
+	r = self ? path_write(ret->dir, "worker", self, strlen(self), 0600, e)
+		 : err_set(e, -ENOENT, "/proc is not there");
 	return r < 0 ? r : journal_set(ret, JOURNAL_PREPARING, e);
 }
 
 int journal_save_touched(struct journal *j, const struct strv *touched, struct err *e)
 {
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 
 	/* NUL-separated: names hold any other byte. */
 	for (size_t i = 0; i < touched->n; i++)
@@ -108,7 +112,7 @@ int journal_save_touched(struct journal *j, const struct strv *touched, struct e
 
 static int load_touched(struct journal *j, struct strv *ret, struct err *e)
 {
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 	int r = path_read(j->dir, "touched", TOUCHED_MAX, &b, e);
 
 	for (size_t at = 0; r == 0 && at < b.len; at += strlen(b.p + at) + 1)
@@ -132,7 +136,7 @@ int journal_end(struct journal *j, struct err *e)
 enum journal_state journal_state(const char *name)
 {
 	_cleanup_close_ int all = journals(NULL);
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 	_cleanup_free_ char *path = xasprintf("%s/state", name);
 	struct stat st;
 	int r;
@@ -143,8 +147,8 @@ enum journal_state journal_state(const char *name)
 	for (size_t i = JOURNAL_PREPARING; r == 0 && i < ARRAY_LEN(state_names); i++)
 		if (strcmp(b.p, state_names[i]) == 0)
 			return (enum journal_state)i;
-	/* Unreadable: the undo says what is wrong. Missing or empty: the power failed before a state was on disk, and what
-	 * a state allows begins only after that, while what it promises is there before. */
+	/* Unreadable: the undo says what is wrong. Missing or empty: the power failed before a state was on disk, and
+	 * what a state allows begins only after that, while what it promises is there before. */
 	return r < 0 && r != -ENOENT ? JOURNAL_APPLYING : JOURNAL_PREPARING;
 }
 
@@ -153,7 +157,7 @@ static int set_aside(struct journal *j, const struct manifest *m, struct strv *l
 {
 	_cleanup_free_ char *from = xasprintf(".undo/%s", j->name);
 	_cleanup_close_ int home = vs_home(e);
-	_cleanup_buf_ struct buf list = { 0 };
+	_cleanup_buf_ struct buf list = {0};
 	int r;
 
 	if (home < 0)
@@ -183,8 +187,8 @@ static int set_aside(struct journal *j, const struct manifest *m, struct strv *l
 
 int journal_undo(struct journal *j, const struct vserver *v, struct strv *lost, struct err *e)
 {
-	_cleanup_(manifest_free) struct manifest m = { 0 };
-	_cleanup_strv_ struct strv touched = { 0 };
+	_cleanup_(manifest_free) struct manifest m = {0};
+	_cleanup_strv_ struct strv touched = {0};
 	int r = manifest_load(j->dir, &m, e);
 
 	if (r == 0)
@@ -193,7 +197,8 @@ int journal_undo(struct journal *j, const struct vserver *v, struct strv *lost, 
 		r = preimage_restore(v->tree, &m, &touched, j->undo, lost, e);
 	if (r == 0 && lost->n)
 		r = set_aside(j, &m, lost, e);
-	/* Before the pre-image goes: half of it gone, another undo would find that it cannot bring back what is back. */
+	/* Before the pre-image goes: half of it gone, another undo would find that it cannot bring back what is back.
+	 */
 	if (r == 0)
 		r = journal_set(j, JOURNAL_COMMITTED, e);
 	return r < 0 ? r : journal_end(j, e);
@@ -202,24 +207,26 @@ int journal_undo(struct journal *j, const struct vserver *v, struct strv *lost, 
 /* The one that was killed has let go of its lock, but may not be at its end, and its context after it. */
 static int await_end(struct journal *j, struct err *e)
 {
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 	_cleanup_free_ char *now = NULL;
 	_cleanup_close_ int fd = -1;
 	pid_t pid;
 
-	if (path_read(j->dir, "worker", 64, &b, NULL) == 0 && (pid = (pid_t)strtol(b.p, NULL, 10)) > 0 && pid != getpid()) {
+	if (path_read(j->dir, "worker", 64, &b, NULL) == 0 && (pid = (pid_t)strtol(b.p, NULL, 10)) > 0 &&
+	    pid != getpid()) {
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
 		now = process_name(pid);
 		if (fd >= 0 && now && strcmp(now, b.p) == 0 &&
-		    poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, PATIENCE * 1000) == 0)
-			return err_set(e, -EBUSY, "%s: its killed transaction (pid %d) does not end", j->name, (int)pid);
+		    poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, PATIENCE * 1000) == 0)
+			return err_set(e, -EBUSY, "%s: its killed transaction (pid %d) does not end", j->name,
+				       (int)pid);
 	}
 	return ctx_end_orphans(PATIENCE, e);
 }
 
 int journal_recover(const struct vserver *v, struct strv *lost, struct err *e)
 {
-	struct journal j = { .dir = -1, .undo = -1 };
+	struct journal j = {.dir = -1, .undo = -1};
 	enum journal_state s = journal_state(v->name);
 	int r;
 

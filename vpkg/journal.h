@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A transaction's journal: /var/lib/vpkg/journal/NAME, on disk before anything in the vserver changes, and gone when the
- * transaction is committed or undone. Whoever finds one finishes it.
+ * A transaction's journal: /var/lib/vpkg/journal/NAME, on disk before anything in the vserver changes, and gone when
+ * the transaction is committed or undone. Whoever finds one finishes it.
  */
 #pragma once
 
@@ -33,6 +33,6 @@ enum journal_state journal_state(const char *name);
 /* Finishes what a dead transaction left in the vserver, whose lock the caller holds: 0 nothing to do, 1 undone or
  * cleaned up. What of the dead one still runs ends first. lost as of journal_undo. */
 int journal_recover(const struct vserver *v, struct strv *lost, struct err *e);
-/* Undoes the transaction of an open journal and ends it. lost as of preimage_restore; if there is any, its last line says
- * where what was kept is from then on: another undo would take back what the administrator did meanwhile. */
+/* Undoes the transaction of an open journal and ends it. lost as of preimage_restore; if there is any, its last line
+ * says where what was kept is from then on: another undo would take back what the administrator did meanwhile. */
 int journal_undo(struct journal *j, const struct vserver *v, struct strv *lost, struct err *e);

@@ -9,7 +9,8 @@
 
 #define MAGIC "vpkg manifest 1\n"
 #define MANIFEST_MAX (1u << 30)
-/* Of what packages do not replace and nobody shares, this much a file is copied: caches that scripts rewrite in place. */
+/* Of what packages do not replace and nobody shares, this much a file is copied: caches that scripts rewrite in place.
+ */
 #define COPY_MAX (1u << 20)
 
 void manifest_free(struct manifest *m)
@@ -19,14 +20,14 @@ void manifest_free(struct manifest *m)
 		free(m->v[i].target);
 	}
 	free(m->v);
-	*m = (struct manifest){ 0 };
+	*m = (struct manifest){0};
 }
 
 static struct entry *add(struct manifest *m, const char *path)
 {
 	if ((m->n & (m->n - 1)) == 0)
 		m->v = xrealloc(m->v, (m->n ? 2 * m->n : 1) * sizeof(*m->v));
-	m->v[m->n] = (struct entry){ .path = xstrdup(path) };
+	m->v[m->n] = (struct entry){.path = xstrdup(path)};
 	return &m->v[m->n++];
 }
 
@@ -37,7 +38,7 @@ static int by_path(const void *a, const void *b)
 
 struct entry *manifest_find(const struct manifest *m, const char *path)
 {
-	struct entry key = { .path = (char *)path };
+	struct entry key = {.path = (char *)path};
 
 	return m->n ? bsearch(&key, m->v, m->n, sizeof(*m->v), by_path) : NULL;
 }
@@ -47,7 +48,10 @@ struct recording {
 	struct strv touched; /* resolved, sorted */
 };
 
-static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 static bool is_touched(const struct recording *r, const char *path)
 {
@@ -99,7 +103,8 @@ static int fill(struct entry *en, const struct recording *r, int dir, const char
 		ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
 
 		if (n < 0) {
-			/* A guest that runs took it away, or put something else there: the path is as if it came later. */
+			/* A guest that runs took it away, or put something else there: the path is as if it came later.
+			 */
 			if (errno != ENOENT && errno != EINVAL)
 				return err_sys(e, "%s", en->path);
 			en->mode = 0;
@@ -176,7 +181,7 @@ static void sort(struct manifest *m)
 
 int manifest_take(int tree, const struct strv *touched, struct manifest *ret, struct err *e)
 {
-	struct recording r = { 0 };
+	struct recording r = {0};
 	size_t walked;
 	int status;
 
@@ -193,7 +198,7 @@ int manifest_take(int tree, const struct strv *touched, struct manifest *ret, st
 	sort(&r.m);
 	walked = r.m.n;
 	for (size_t i = 0; status == 0 && i < r.touched.n; i++) {
-		const struct manifest so_far = { r.m.v, walked };
+		const struct manifest so_far = {r.m.v, walked};
 
 		if (i && strcmp(r.touched.v[i], r.touched.v[i - 1]) == 0)
 			continue;
@@ -214,7 +219,7 @@ int manifest_take(int tree, const struct strv *touched, struct manifest *ret, st
  * a SHA-256 over all of that. It never leaves the host that wrote it. */
 int manifest_save(int dir, const struct manifest *m, struct err *e)
 {
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 	uint8_t sum[DIGEST_LEN];
 	uint64_t n = m->n;
 	struct digest *d;
@@ -272,8 +277,8 @@ static int parse(const char *p, const char *end, struct manifest *m, struct err 
 
 int manifest_load(int dir, struct manifest *ret, struct err *e)
 {
-	_cleanup_(manifest_free) struct manifest m = { 0 };
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_(manifest_free) struct manifest m = {0};
+	_cleanup_buf_ struct buf b = {0};
 	uint8_t sum[DIGEST_LEN];
 	struct digest *d;
 	uint64_t n;
@@ -295,6 +300,6 @@ int manifest_load(int dir, struct manifest *ret, struct err *e)
 	if (m.n != n)
 		return damaged(e);
 	*ret = m;
-	m = (struct manifest){ 0 };
+	m = (struct manifest){0};
 	return 0;
 }

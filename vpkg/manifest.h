@@ -10,18 +10,19 @@ enum keep {
 	KEEP_NONE, /* its record says all (directories, symlinks, devices), or nothing can change it (a sealed file) */
 	KEEP_LINK, /* a hard link: the tool replaces it, so the old inode stays as it was */
 	KEEP_COPY, /* a copy: it may be edited in place, or its xattrs may */
-	KEEP_SEAL, /* a sealed file in the way of the transaction: its own link, moved aside when a private copy took its place */
+	KEEP_SEAL, /* a sealed file in the way of the transaction: its own link, moved aside when a private copy took
+		      its place */
 };
 
 struct entry {
-	char *path;   /* relative to the root, no symlink in its parents */
-	char *target; /* of a symlink */
+	char *path;    /* relative to the root, no symlink in its parents */
+	char *target;  /* of a symlink */
 	uint32_t mode; /* 0: there was nothing at this path */
 	uint32_t uid, gid;
 	uint64_t rdev, size, ino, keep_ino;
 	int64_t mtime, ctime; /* seconds */
 	uint32_t mtime_ns, ctime_ns;
-	uint32_t keep;        /* enum keep; kept under its decimal index in the manifest */
+	uint32_t keep; /* enum keep; kept under its decimal index in the manifest */
 };
 
 struct manifest { /* sorted by path */
@@ -46,7 +47,8 @@ bool scope_has(const char *path);
  * frees. (scope.c) */
 char *scope_resolve(int tree, const char *path);
 
-/* Links and copies into `undo` what the manifest says must be kept (except KEEP_SEAL), and notes keep_ino. (preimage.c) */
+/* Links and copies into `undo` what the manifest says must be kept (except KEEP_SEAL), and notes keep_ino. (preimage.c)
+ */
 int preimage_keep(int tree, struct manifest *m, int undo, struct err *e);
 /* Gives the tree private copies of its KEEP_SEAL files. (preimage.c) */
 int preimage_unshare(int tree, const struct manifest *m, int undo, struct err *e);

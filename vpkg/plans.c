@@ -9,7 +9,7 @@ void plans_free(struct plans *p)
 	for (size_t i = 0; i < p->n; i++)
 		repo_plan_free(&p->v[i].plan);
 	free(p->v);
-	*p = (struct plans){ 0 };
+	*p = (struct plans){0};
 }
 
 static int find_or_make(const struct member *m, const struct stage *s, struct plans *p, size_t *ret, struct err *e)
@@ -17,7 +17,7 @@ static int find_or_make(const struct member *m, const struct stage *s, struct pl
 	_cleanup_free_ char *copy = NULL;
 	uint8_t state[DIGEST_LEN];
 	_cleanup_close_ int db = database_copy(m->v, m->tool, &copy, state, e);
-	struct repo_plan plan = { 0 };
+	struct repo_plan plan = {0};
 	int r = 0;
 
 	if (db < 0)
@@ -46,7 +46,7 @@ static void join(const struct strv *l, struct buf *out)
 
 static void judge(struct member *m, const struct repo_plan *plan)
 {
-	_cleanup_buf_ struct buf why = { 0 };
+	_cleanup_buf_ struct buf why = {0};
 
 	if (plan->problems.n) {
 		join(&plan->problems, &why);
@@ -66,7 +66,7 @@ int plans_make(struct fleet *f, const struct stage *s, struct plans *ret, struct
 	ret->v = xcalloc(f->n, sizeof(*ret->v));
 	for (size_t i = 0; i < f->n; i++) {
 		struct member *m = &f->m[i];
-		_cleanup_err_ struct err why = { 0 };
+		_cleanup_err_ struct err why = {0};
 		int r = intr_check(e);
 
 		if (r < 0)

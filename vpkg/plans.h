@@ -11,7 +11,7 @@ struct plans {
 	struct planned {
 		uint8_t state[DIGEST_LEN]; /* of the package database and architecture */
 		struct repo_plan plan;
-	} *v;
+	} * v;
 	size_t n;
 };
 /* Gives every member a plan, or an outcome: skipped with the reason, or failed with the solver's words. */

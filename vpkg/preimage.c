@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Keeping what a transaction may change: hard links to what will be replaced, copies of what may be edited in place, and
- * the sealed links of shared files, which leave the tree for the time that a private copy stands in for them.
+ * Keeping what a transaction may change: hard links to what will be replaced, copies of what may be edited in place,
+ * and the sealed links of shared files, which leave the tree for the time that a private copy stands in for them.
  */
 #include "vpkg/manifest.h"
 #include "vpkg/slice.h"
@@ -113,7 +113,7 @@ int preimage_keep(int tree, struct manifest *m, int undo, struct err *e)
 
 int preimage_unshare(int tree, const struct manifest *m, int undo, struct err *e)
 {
-	_cleanup_(slice_end) struct slice slice = { 0 };
+	_cleanup_(slice_end) struct slice slice = {0};
 
 	for (size_t i = 0; i < m->n; i++) {
 		char as[24];

@@ -7,19 +7,17 @@
 
 /* The vserver's data, and what does not survive a restart anyway. */
 static const char *const data[] = {
-	"dev",	     "home",	"lost+found", "media",	 "mnt",	     "opt",	  "proc",     "root",	 "run",
-	"srv",	     "sys",	"tmp",	      "usr/local", "var/backups", "var/cache", "var/lib", "var/local", "var/log",
-	"var/mail",  "var/opt", "var/run",    "var/spool", "var/tmp", "var/www",
+	"dev",       "home",    "lost+found", "media",   "mnt",       "opt",         "proc",      "root",
+	"run",       "srv",     "sys",        "tmp",     "usr/local", "var/backups", "var/cache", "var/lib",
+	"var/local", "var/log", "var/mail",   "var/opt", "var/run",   "var/spool",   "var/tmp",   "var/www",
 };
 
 /* Inside those: where package tools and maintainer scripts keep their state. */
 static const char *const state[] = {
-	"var/cache/debconf",   "var/cache/ldconfig",	 "var/lib/alternatives",
-	"var/lib/apt",	       "var/lib/dpkg",		 "var/lib/dnf",
-	"var/lib/pam",	       "var/lib/rpm",		 "var/lib/rpm-state",
-	"var/lib/selinux",     "var/lib/sgml-base",	 "var/lib/shells.state",
-	"var/lib/systemd",     "var/lib/ucf",		 "var/lib/urpmi",
-	"var/lib/xml-core",    "var/lib/yum",
+	"var/cache/debconf", "var/cache/ldconfig",   "var/lib/alternatives", "var/lib/apt",       "var/lib/dpkg",
+	"var/lib/dnf",       "var/lib/pam",          "var/lib/rpm",          "var/lib/rpm-state", "var/lib/selinux",
+	"var/lib/sgml-base", "var/lib/shells.state", "var/lib/systemd",      "var/lib/ucf",       "var/lib/urpmi",
+	"var/lib/xml-core",  "var/lib/yum",
 };
 
 /* Whether path is dir or below it. */

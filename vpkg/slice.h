@@ -9,8 +9,8 @@
 struct slice {
 	int64_t since; /* ms; 0: nobody stands still */
 };
-/* Before an operation on a sealed name: freezes the contexts, or lets them run for a moment when they stood still for long
- * enough. */
+/* Before an operation on a sealed name: freezes the contexts, or lets them run for a moment when they stood still for
+ * long enough. */
 int slice_next(struct slice *s, struct err *e);
 /* Before work that takes long, and at the end. */
 void slice_end(struct slice *s);

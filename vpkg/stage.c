@@ -39,13 +39,14 @@ static int link_one(const struct repo_package *p, int dir, struct err *e)
 	if (fd < 0)
 		return fd;
 	if (linkat(fd, "", dir, p->file, AT_EMPTY_PATH) < 0)
-		return err_sys(e, "%s%s", p->file, errno == EEXIST ? " (two files of that name; give one of them)" : "");
+		return err_sys(e, "%s%s", p->file,
+			       errno == EEXIST ? " (two files of that name; give one of them)" : "");
 	return 0;
 }
 
 int stage_open(const char *const *files, size_t n, const struct report *r, struct stage *ret, struct err *e)
 {
-	_cleanup_(stage_close) struct stage s = { .pkgs = xcalloc(n, sizeof(*s.pkgs)), .dir = -1 };
+	_cleanup_(stage_close) struct stage s = {.pkgs = xcalloc(n, sizeof(*s.pkgs)), .dir = -1};
 	int status = 0;
 
 	for (; status == 0 && s.n < n; s.n++) {
@@ -62,7 +63,7 @@ int stage_open(const char *const *files, size_t n, const struct report *r, struc
 		status = link_one(&s.pkgs[i], s.dir, e);
 	if (status == 0) {
 		*ret = s;
-		s = (struct stage){ .dir = -1 };
+		s = (struct stage){.dir = -1};
 	}
 	return status;
 }
@@ -75,5 +76,5 @@ void stage_close(struct stage *s)
 	free(s->pkgs);
 	free(s->name);
 	close_fd(s->dir);
-	*s = (struct stage){ .dir = -1 };
+	*s = (struct stage){.dir = -1};
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The package files of one run of vpkg: read, verified, in the cache, and in one directory that the vservers' tools see.
+ * The package files of one run of vpkg: read, verified, in the cache, and in one directory that the vservers' tools
+ * see.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 struct stage {
 	struct repo_package *pkgs;
 	size_t n;
-	int dir;    /* /var/cache/vpkg/tmp/… with every package under its file name, or -1 */
+	int dir; /* /var/cache/vpkg/tmp/… with every package under its file name, or -1 */
 	char *name;
 };
 /* Reads and verifies every file; the first bad one ends it with nothing changed. */

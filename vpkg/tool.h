@@ -17,8 +17,8 @@ struct tool {
 	void (*apply_command)(const struct repo_plan *plan, struct strv *argv);
 	/* Whether this line of the tool's output says that something failed although the tool may exit 0. */
 	bool (*line_fails)(const char *line);
-	/* The command whose output tells the installed state: "NAME VERSION STATE" a line; and the STATE that is right. Of
-	 * packages that are to be gone, too. */
+	/* The command whose output tells the installed state: "NAME VERSION STATE" a line; and the STATE that is right.
+	 * Of packages that are to be gone, too. */
 	void (*query_command)(const struct repo_plan *plan, struct strv *argv);
 	const char *good_state;
 };
@@ -28,4 +28,5 @@ const struct tool *tool_of(const struct vserver *v);
 
 /* Copies the vserver's package database into a new directory below the cache; returns its fd; ret_name is for
  * repo_cache_temp_drop; ret_sum identifies the state: equal for vservers whose databases are equal. (database.c) */
-int database_copy(const struct vserver *v, const struct tool *t, char **ret_name, uint8_t ret_sum[DIGEST_LEN], struct err *e);
+int database_copy(const struct vserver *v, const struct tool *t, char **ret_name, uint8_t ret_sum[DIGEST_LEN],
+		  struct err *e);

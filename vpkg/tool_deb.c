@@ -9,8 +9,8 @@
 /* A diverted file lives under another name: both are touched. The file holds triplets of lines. */
 static void add_diversions(const struct vserver *v, struct strv *paths)
 {
-	_cleanup_buf_ struct buf b = { 0 };
-	_cleanup_strv_ struct strv lines = { 0 }, more = { 0 };
+	_cleanup_buf_ struct buf b = {0};
+	_cleanup_strv_ struct strv lines = {0}, more = {0};
 
 	if (path_read(v->tree, "var/lib/dpkg/diversions", LIST_MAX, &b, NULL) < 0)
 		return;
@@ -26,7 +26,7 @@ static int installed_files(const struct vserver *v, const struct repo_change *c,
 {
 	_cleanup_free_ char *plain = xasprintf("var/lib/dpkg/info/%s.list", c->name);
 	_cleanup_free_ char *multi = xasprintf("var/lib/dpkg/info/%s:%s.list", c->name, c->arch ? c->arch : v->arch);
-	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_buf_ struct buf b = {0};
 	struct stat st;
 	int r;
 
@@ -42,7 +42,7 @@ static void apply_command(const struct repo_plan *plan, struct strv *argv)
 {
 	/* Questions about configuration files are answered as an unattended run must: what the administrator changed
 	 * stays, the package's version lands beside it. */
-	static const char *const head[] = { "dpkg", "--force-confdef", "--force-confold" };
+	static const char *const head[] = {"dpkg", "--force-confdef", "--force-confold"};
 	bool removals = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(head); i++)
@@ -71,8 +71,8 @@ static void query_command(const struct repo_plan *plan, struct strv *argv)
 		strv_add(argv, plan->changes[i].name);
 }
 
-static const char *const dirs[] = { "var/lib/dpkg", NULL };
-static const char *const files[] = { "status", NULL };
+static const char *const dirs[] = {"var/lib/dpkg", NULL};
+static const char *const files[] = {"status", NULL};
 
 const struct tool tool_deb = {
 	.format = REPO_DEB,

@@ -6,10 +6,10 @@
 
 static int installed_files(const struct vserver *v, const struct repo_change *c, struct strv *paths, struct err *e)
 {
-	const char *const argv[] = { "rpm", "-ql", c->name, NULL };
+	const char *const argv[] = {"rpm", "-ql", c->name, NULL};
 	struct ctx_spec spec = vs_context(v, CTX_STUBS | CTX_NO_FLUSH | CTX_NO_NET);
-	_cleanup_buf_ struct buf out = { 0 };
-	int r = ctx_run(&spec, argv, NULL, &(struct proc_io){ .out = &out, .timeout = 300 }, e);
+	_cleanup_buf_ struct buf out = {0};
+	int r = ctx_run(&spec, argv, NULL, &(struct proc_io){.out = &out, .timeout = 300}, e);
 
 	if (r != 0)
 		return r < 0 ? r : err_set(e, -EIO, "rpm -ql %s ended with status %d in the vserver", c->name, r);
@@ -23,7 +23,10 @@ static void apply_command(const struct repo_plan *plan, struct strv *argv)
 	/* vpkg has verified signatures with the host's keys; the vserver's rpm need not know them. Its scriptlets get a
 	 * fixed PATH, into which the stubs have to be put. */
 	static const char *const head[] = {
-		"rpm", "-U", "--nosignature", "--define",
+		"rpm",
+		"-U",
+		"--nosignature",
+		"--define",
 		"_install_script_path " CTX_DIR "/bin:/usr/local/sbin:/usr/local/bin:/sbin:/bin:/usr/sbin:/usr/bin",
 	};
 
@@ -50,8 +53,8 @@ static void query_command(const struct repo_plan *plan, struct strv *argv)
 		strv_add(argv, plan->changes[i].name);
 }
 
-static const char *const dirs[] = { "var/lib/rpm", "usr/lib/sysimage/rpm", NULL };
-static const char *const files[] = { "Packages", "Packages.db", "rpmdb.sqlite", "rpmdb.sqlite-wal", NULL };
+static const char *const dirs[] = {"var/lib/rpm", "usr/lib/sysimage/rpm", NULL};
+static const char *const files[] = {"Packages", "Packages.db", "rpmdb.sqlite", "rpmdb.sqlite-wal", NULL};
 
 const struct tool tool_rpm = {
 	.format = REPO_RPM,

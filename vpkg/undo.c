@@ -47,7 +47,7 @@ static bool same(const struct entry *a, const struct entry *b)
 /* Takes away what was not there before, and what is now of another type. */
 static void remove_new(struct undo *u, const struct entry *now)
 {
-	_cleanup_err_ struct err e = { 0 };
+	_cleanup_err_ struct err e = {0};
 	_cleanup_close_ int dir = -1;
 	const char *name;
 	int r;
@@ -73,7 +73,7 @@ static void remove_new(struct undo *u, const struct entry *now)
  * that a guest put there meanwhile, out of the tree. */
 static int set_meta(int fd, const struct entry *was)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = was->mtime, .tv_nsec = was->mtime_ns } };
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = was->mtime, .tv_nsec = was->mtime_ns}};
 	char self[48];
 	struct stat st;
 
@@ -139,9 +139,9 @@ static void bring_file(struct undo *u, int dir, const char *name, const struct e
 {
 	uint64_t ino = was->keep == KEEP_COPY ? was->keep_ino : was->ino;
 	bool there = now && now->ino == ino, kept;
-	_cleanup_err_ struct err e = { 0 };
+	_cleanup_err_ struct err e = {0};
 	_cleanup_close_ int fd = -1;
-	struct stat st = { 0 };
+	struct stat st = {0};
 	char as[24];
 	int r = 0;
 
@@ -214,15 +214,16 @@ static void directory_times(struct undo *u)
 			continue;
 		fd = open_dir(u->tree, was->path);
 		if (fd >= 0)
-			futimens(fd, (struct timespec[]){ { .tv_nsec = UTIME_OMIT },
-							  { .tv_sec = was->mtime, .tv_nsec = was->mtime_ns } });
+			futimens(fd, (struct timespec[]){{.tv_nsec = UTIME_OMIT},
+							 {.tv_sec = was->mtime, .tv_nsec = was->mtime_ns}});
 	}
 }
 
 /* Where to look: what the packages list, as it is found today, and all that was recorded outside of the scope. */
-static int take_after(int tree, const struct manifest *before, const struct strv *touched, struct manifest *ret, struct err *e)
+static int take_after(int tree, const struct manifest *before, const struct strv *touched, struct manifest *ret,
+		      struct err *e)
 {
-	_cleanup_strv_ struct strv look = { 0 };
+	_cleanup_strv_ struct strv look = {0};
 
 	for (size_t i = 0; i < touched->n; i++)
 		strv_add(&look, touched->v[i]);
@@ -243,8 +244,8 @@ static bool is_new(const struct entry *was, const struct entry *now)
 int preimage_restore(int tree, const struct manifest *m, const struct strv *touched, int kept, struct strv *lost,
 		     struct err *e)
 {
-	struct undo u = { .tree = tree, .kept = kept, .before = m, .lost = lost };
-	_cleanup_(manifest_free) struct manifest after = { 0 };
+	struct undo u = {.tree = tree, .kept = kept, .before = m, .lost = lost};
+	_cleanup_(manifest_free) struct manifest after = {0};
 	int r = take_after(tree, m, touched, &after, e);
 
 	if (r < 0)

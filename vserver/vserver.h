@@ -33,7 +33,8 @@ struct vserver {
 	char *arch;   /* dpkg's or rpm's name of its architecture: "amd64", "x86_64", NULL unknown */
 };
 
-/* ---- the vservers of a host (host.c, name.c) ----------------------------------------------------------------------------- */
+/* ---- the vservers of a host (host.c, name.c)
+ * ----------------------------------------------------------------------------- */
 /* Opens /vservers (made 0700; bound over itself nosuid,nodev in the caller's mount namespace, once) and returns its fd.
  * All host access to trees starts here, so that link and rename between them stay on one mount. */
 int vs_home(struct err *e);

@@ -39,7 +39,7 @@ static int tear_down(void **state)
 
 static void put(int tree, const char *path, const char *text, mode_t mode)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	_cleanup_free_ char *dir = xstrdup(path);
 
 	*strrchr(dir, '/') = 0;
@@ -86,7 +86,7 @@ static int describe(const struct walk_entry *we, void *arg, struct err *e)
 
 static char *picture(int tree)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 
 	assert_int_equal(tree_walk(tree, describe, &out, NULL), 0);
 	return out.p;
@@ -107,7 +107,8 @@ static void fill(int tree)
 	assert_int_equal(symlinkat("tool", tree, "usr/bin/link"), 0);
 }
 
-static const char *const listed[] = { "/bin/tool", "/usr/bin/new", "/opt/pkg/listed", "/opt/pkg/more/new", "/usr/bin/gone" };
+static const char *const listed[] = {"/bin/tool", "/usr/bin/new", "/opt/pkg/listed", "/opt/pkg/more/new",
+				     "/usr/bin/gone"};
 
 static void mutate(int tree)
 {
@@ -132,7 +133,7 @@ static void mutate(int tree)
 
 static void take(struct place_of *p, struct strv *touched, struct manifest *m)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(listed); i++)
 		strv_add(touched, listed[i]);
@@ -143,19 +144,19 @@ static void take(struct place_of *p, struct strv *touched, struct manifest *m)
 static void everything_comes_back(void **state)
 {
 	struct place_of *p = *state;
-	_cleanup_strv_ struct strv touched = { 0 }, lost = { 0 };
-	_cleanup_(manifest_free) struct manifest m = { 0 };
+	_cleanup_strv_ struct strv touched = {0}, lost = {0};
+	_cleanup_(manifest_free) struct manifest m = {0};
 	_cleanup_free_ char *before = NULL, *after = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	fill(p->tree);
 	take(p, &touched, &m);
 	/* The vserver's data may change as it likes: compared without it. */
 	scribble(p->tree, "srv/data", "written meanwhile");
-	assert_int_equal(utimensat(p->tree, "srv/data", (struct timespec[]){ { 1, 0 }, { 1, 0 } }, 0), 0);
+	assert_int_equal(utimensat(p->tree, "srv/data", (struct timespec[]){{1, 0}, {1, 0}}, 0), 0);
 	before = picture(p->tree);
 	mutate(p->tree);
-	assert_int_equal(utimensat(p->tree, "srv/data", (struct timespec[]){ { 1, 0 }, { 1, 0 } }, 0), 0);
+	assert_int_equal(utimensat(p->tree, "srv/data", (struct timespec[]){{1, 0}, {1, 0}}, 0), 0);
 	assert_int_equal(preimage_restore(p->tree, &m, &touched, p->kept, &lost, &e), 0);
 	if (lost.n)
 		fail_msg("lost: %s", lost.v[0]);
@@ -177,8 +178,8 @@ static void everything_comes_back(void **state)
 static void a_second_restore_changes_nothing(void **state)
 {
 	struct place_of *p = *state;
-	_cleanup_strv_ struct strv touched = { 0 }, lost = { 0 };
-	_cleanup_(manifest_free) struct manifest m = { 0 };
+	_cleanup_strv_ struct strv touched = {0}, lost = {0};
+	_cleanup_(manifest_free) struct manifest m = {0};
 	_cleanup_free_ char *once = NULL, *twice = NULL;
 
 	fill(p->tree);
@@ -195,8 +196,8 @@ static void a_second_restore_changes_nothing(void **state)
 static void what_cannot_come_back_is_said(void **state)
 {
 	struct place_of *p = *state;
-	_cleanup_strv_ struct strv touched = { 0 }, lost = { 0 };
-	_cleanup_(manifest_free) struct manifest m = { 0 };
+	_cleanup_strv_ struct strv touched = {0}, lost = {0};
+	_cleanup_(manifest_free) struct manifest m = {0};
 
 	fill(p->tree);
 	take(p, &touched, &m);
@@ -210,9 +211,9 @@ static void what_cannot_come_back_is_said(void **state)
 static void the_file_of_the_manifest(void **state)
 {
 	struct place_of *p = *state;
-	_cleanup_strv_ struct strv touched = { 0 };
-	_cleanup_(manifest_free) struct manifest m = { 0 }, read_back = { 0 };
-	struct err e = { 0 };
+	_cleanup_strv_ struct strv touched = {0};
+	_cleanup_(manifest_free) struct manifest m = {0}, read_back = {0};
+	struct err e = {0};
 	int fd;
 
 	fill(p->tree);
