@@ -185,11 +185,56 @@ static int run_preinsts(struct boot_build *b, struct err *e)
 	return boot_tool(b, -1, (const char *const *)argv.v, NULL, "the preinst scripts of the required packages", e);
 }
 
+/* How far dpkg is, by what it prints. */
+struct steps {
+	struct boot_build *b;
+	struct proc_io log;
+	const char *what;
+	size_t done, each, total; /* steps; steps that a package takes; packages */
+};
+
+static void on_dpkg_line(const char *line, size_t len, bool is_err, void *arg)
+{
+	struct steps *s = arg;
+	s->log.line(line, len, is_err, s->log.arg);
+	if (strncmp(line, "Unpacking ", 10) != 0 && strncmp(line, "Setting up ", 11) != 0)
+		return;
+	size_t packages = ++s->done / s->each;
+	if (packages < s->total) /* the last one is done when dpkg has ended */
+		report_progress(s->b->o->report, s->what, packages, s->total);
+}
+
+static int run_dpkg(struct steps *s, int packages, const char *const *argv, const char *what, struct err *e)
+{
+	struct ctx_spec spec = boot_context(s->b, packages);
+	s->log = boot_log_io(s->b);
+	struct proc_io io = s->log;
+	io.line = on_dpkg_line;
+	io.arg = s;
+	if (s->b->log)
+		fprintf(s->b->log, "== %s\n", what);
+	return boot_tool_end(s->b, what, ctx_run(&spec, argv, NULL, &io, e), e);
+}
+
+static size_t count(const struct boot_build *b, bool required)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < b->solution.n; i++)
+		n += b->solution.pkgs[i].required == required;
+	return n;
+}
+
 static int configure_required(struct boot_build *b, struct err *e)
 {
 	static const char *const configure[] = {"dpkg", "--configure", "-a", NULL};
+	struct steps s = {.b = b, .what = "configuring", .each = 1, .total = count(b, true)};
+	report_progress(b->o->report, s.what, 0, s.total);
 	int r = run_preinsts(b, e);
-	return r < 0 ? r : boot_tool(b, -1, configure, NULL, "dpkg --configure of the required packages", e);
+	if (r == 0)
+		r = run_dpkg(&s, -1, configure, "dpkg --configure of the required packages", e);
+	if (r == 0)
+		report_progress(b->o->report, s.what, s.total, s.total);
+	return r;
 }
 
 /* The names that a relation field mentions, without versions and architectures. */
@@ -226,7 +271,7 @@ static int package_relations(const struct repo_package *p, struct strv *needs, s
 }
 
 /* One call of the tree's dpkg for packages [from, to) of the solution that are not required. */
-static int install_batch(struct boot_build *b, int packages, size_t from, size_t to, struct err *e)
+static int install_batch(struct steps *s, int packages, size_t from, size_t to, struct err *e)
 {
 	/* Nobody is there to be asked about a configuration file that a script has made before. */
 	static const char *const dpkg[] = {"dpkg", "--force-confold", "-i"};
@@ -234,20 +279,24 @@ static int install_batch(struct boot_build *b, int packages, size_t from, size_t
 	for (size_t i = 0; i < ARRAY_LEN(dpkg); i++)
 		strv_add(&argv, dpkg[i]);
 	for (size_t i = from; i < to; i++)
-		if (!b->solution.pkgs[i].required)
-			strv_addf(&argv, CTX_DIR "/pkg/%s", b->solution.pkgs[i].file);
+		if (!s->b->solution.pkgs[i].required)
+			strv_addf(&argv, CTX_DIR "/pkg/%s", s->b->solution.pkgs[i].file);
 	if (argv.n == ARRAY_LEN(dpkg))
 		return 0;
-	return boot_tool(b, packages, (const char *const *)argv.v, NULL, "dpkg -i of the other packages", e);
+	return run_dpkg(s, packages, (const char *const *)argv.v, "dpkg -i of the other packages", e);
 }
 
 /* In the solution's order, as few calls as Pre-Depends allow: dpkg unpacks all that it is given before it configures.
  */
 static int install_others(struct boot_build *b, int packages, struct err *e)
 {
+	struct steps s = {.b = b, .what = "installing", .each = 2, .total = count(b, false)};
 	_cleanup_strv_ struct strv batch = {0};
 	size_t from = 0;
 	int r = 0;
+	if (s.total == 0)
+		return 0;
+	report_progress(b->o->report, s.what, 0, s.total);
 	for (size_t i = 0; i < b->solution.n && r == 0; i++) {
 		if (b->solution.pkgs[i].required)
 			continue;
@@ -257,18 +306,18 @@ static int install_others(struct boot_build *b, int packages, struct err *e)
 		for (size_t k = 0; k < needs.n && !split; k++)
 			split = strv_has(&batch, needs.v[k]);
 		if (r == 0 && split) {
-			r = install_batch(b, packages, from, i, e);
+			r = install_batch(&s, packages, from, i, e);
 			strv_free(&batch);
 			batch = (struct strv){0};
 			from = i;
 		}
 		for (size_t k = 0; k < is.n; k++)
 			strv_add(&batch, is.v[k]);
-		report_progress(b->o->report, "installing", i, b->solution.n);
 	}
 	if (r == 0)
-		r = install_batch(b, packages, from, b->solution.n, e);
-	report_progress(b->o->report, "installing", b->solution.n, b->solution.n);
+		r = install_batch(&s, packages, from, b->solution.n, e);
+	if (r == 0)
+		report_progress(b->o->report, s.what, s.total, s.total);
 	return r;
 }
 

@@ -110,15 +110,9 @@ int repo_cache_add(int fd, uint8_t ret_sha256[DIGEST_LEN], struct err *e)
 
 	if (dir < 0)
 		return dir;
-	for (unsigned i = 0; out < 0 && i < 1000; i++) {
-		free(name);
-		name = xasprintf("add-%d-%u", (int)getpid(), i);
-		out = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-		if (out < 0 && errno != EEXIST)
-			break;
-	}
+	out = cache_temp_file("add", &name, e);
 	if (out < 0)
-		return err_sys(e, "cannot write to %s/var/cache/vpkg/tmp", place_sysroot());
+		return out;
 	r = copy_data(fd, out);
 	if (r == 0)
 		r = digest_fd(out, sha256); /* of the copy: the original may be changed while it is read */

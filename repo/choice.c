@@ -77,20 +77,24 @@ static bool stands_in_for_another(Pool *pool, Solvable *s, const Map *names, Que
 }
 
 /* Who depends on libsystemd0 gets libsystemd0 and not libelogind0, which provides it: as apt and dnf choose. To libsolv
- * all providers are equal until it is told. */
+ * all providers are equal until it is told; and told in one job, because it ranks every job below the one before. */
 void choice_prefer_real(Pool *pool, enum repo_format format, Queue *jobs)
 {
-	Queue deps;
+	Queue deps, stand_ins;
 	Map names;
 
 	map_init(&names, pool->ss.nstrings);
 	queue_init(&deps);
+	queue_init(&stand_ins);
 	for (Id p = 2; p < pool->nsolvables; p++)
 		if (pool->solvables[p].repo)
 			MAPSET(&names, pool->solvables[p].name);
 	for (Id p = 2; p < pool->nsolvables; p++)
 		if (pool->solvables[p].repo && stands_in_for_another(pool, &pool->solvables[p], &names, &deps, format))
-			queue_push2(jobs, SOLVER_DISFAVOR | SOLVER_SOLVABLE, p);
+			queue_push(&stand_ins, p);
+	if (stand_ins.count)
+		queue_push2(jobs, SOLVER_DISFAVOR | SOLVER_SOLVABLE_ONE_OF, pool_queuetowhatprovides(pool, &stand_ins));
+	queue_free(&stand_ins);
 	queue_free(&deps);
 	map_free(&names);
 }

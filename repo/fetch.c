@@ -5,12 +5,11 @@
  */
 #include "repo/internal.h"
 
-#include <sys/file.h>
-
 struct job {
 	struct repo_download *d;
-	int dir;    /* partial/ */
-	char *name; /* in it */
+	int partial, tmp; /* directories of the cache */
+	int dir;          /* that of them where the body goes */
+	char *name;       /* in it */
 };
 
 static int complete(struct transfer *t, const uint8_t sha256[DIGEST_LEN], struct err *e)
@@ -62,28 +61,44 @@ static int take_local(struct repo_download *d, const char *path, struct err *e)
 }
 
 /* The file that the body goes to: named by what it will be, so that the next run resumes it; or, where another process
- * is at the same one, a private file. */
-static int open_partial(struct transfer *t, struct err *e)
+ * is at the same one, and where nobody can say what it will be, a temporary file. */
+static int open_body(struct transfer *t, struct err *e)
 {
 	struct job *j = t->arg;
-	static unsigned serial;
 	char hex[2 * DIGEST_LEN + 1];
 
 	text_hex(hex, j->d->sha256, DIGEST_LEN);
 	if (j->d->has_digest) {
-		j->name = xstrdup(hex);
-		t->fd = openat(j->dir, j->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (t->fd >= 0 && flock(t->fd, LOCK_EX | LOCK_NB) == 0) {
-			t->resume = true;
+		j->dir = j->partial;
+		t->fd = openat(j->dir, hex, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+		t->resume = t->fd >= 0 && cache_lock(j->dir, hex, t->fd);
+		if (t->resume) {
+			j->name = xstrdup(hex);
 			return 0;
 		}
 		t->fd = close_fd(t->fd);
-		free(j->name);
 	}
-	t->resume = false;
-	j->name = xasprintf("%s.%d-%u", j->d->has_digest ? hex : "any", (int)getpid(), serial++);
-	t->fd = openat(j->dir, j->name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return t->fd >= 0 ? 0 : err_sys(e, "cannot write to %s/var/cache/vpkg/partial", place_sysroot());
+	j->dir = j->tmp;
+	t->fd = cache_temp_file("fetch", &j->name, e);
+	return t->fd < 0 ? t->fd : 0;
+}
+
+/* An unfinished file is left only where a later run can know what it is. */
+static void end_body(const struct job *j, const struct transfer *t)
+{
+	struct stat st;
+
+	if (j->name && !(t->resume && fstat(t->fd, &st) == 0 && st.st_size > 0))
+		unlinkat(j->dir, j->name, 0);
+	close_fd(t->fd);
+}
+
+/* What a killed run left of something that the cache now has is nothing to resume. */
+static bool still_missing(const char *name)
+{
+	uint8_t sha256[DIGEST_LEN];
+
+	return cache_parse_hex(name, sha256) && !cache_has(sha256);
 }
 
 static int prepare(struct repo_download *d, struct job *j, struct transfer *t, bool *ret_needed, struct err *e)
@@ -105,7 +120,7 @@ static int prepare(struct repo_download *d, struct job *j, struct transfer *t, b
 			       .what = d->what,
 			       .size = d->size,
 			       .fd = -1,
-			       .open = open_partial,
+			       .open = open_body,
 			       .complete = complete,
 			       .arg = j};
 	return 0;
@@ -116,14 +131,18 @@ int repo_fetch(struct repo_download *d, size_t n, const struct report *r, struct
 	_cleanup_free_ struct transfer *t = xcalloc(n + 1, sizeof(*t));
 	_cleanup_free_ struct job *jobs = xcalloc(n + 1, sizeof(*jobs));
 	_cleanup_free_ char *what = NULL;
-	_cleanup_close_ int dir = cache_sub("partial", e);
+	_cleanup_close_ int partial = cache_sub("partial", e), tmp = partial < 0 ? -1 : cache_sub("tmp", e);
 	size_t n_needed = 0;
-	int status = dir < 0 ? dir : 0;
+	int status = partial < 0 ? partial : tmp < 0 ? tmp : 0;
 
+	if (status == 0) {
+		cache_sweep(tmp, NULL);
+		cache_sweep(partial, still_missing);
+	}
 	for (size_t i = 0; status == 0 && i < n; i++) {
 		bool needed;
 
-		jobs[n_needed].dir = dir;
+		jobs[n_needed] = (struct job){.partial = partial, .tmp = tmp};
 		status = intr_check(e);
 		if (status == 0)
 			status = prepare(&d[i], &jobs[n_needed], &t[n_needed], &needed, e);
@@ -137,10 +156,7 @@ int repo_fetch(struct repo_download *d, size_t n, const struct report *r, struct
 	if (status == 0)
 		status = transfer_run(t, n_needed, what, r, e);
 	for (size_t i = 0; i < n_needed; i++) {
-		/* An unfinished file is left only where a later run can know what it is. */
-		if (jobs[i].name && !t[i].resume)
-			unlinkat(dir, jobs[i].name, 0);
-		close_fd(t[i].fd);
+		end_body(&jobs[i], &t[i]);
 		free(jobs[i].name);
 	}
 	return status;

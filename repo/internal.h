@@ -16,6 +16,17 @@ bool cache_has(const uint8_t sha256[DIGEST_LEN]);
 /* 64 lower- or upper-case hex digits. */
 bool cache_parse_hex(const char *hex, uint8_t ret[DIGEST_LEN]);
 
+/* ---- what a killed run leaves (temp.c) --------------------------------------------------------------------------- */
+/* A new empty file of the caller's in the cache's tmp/, open for reading and writing and locked: its name is the
+ * caller's until repo_cache_temp_drop, or until it is moved to elsewhere in the cache (cache_take). The descriptor is
+ * to stay open that long: what nobody has locked is removed on the way. -EAGAIN: no lock can be had there. */
+int cache_temp_file(const char *prefix, char **ret_name, struct err *e);
+/* Locks an open file or directory of the cache, as long as fd is open, and sees that dir/name is still that one. False:
+ * it is another's, or gone. */
+bool cache_lock(int dir, const char *name, int fd);
+/* Removes what nobody has locked in a directory of the cache, but for what keep (may be NULL) wants to stay. */
+void cache_sweep(int dir, bool (*keep)(const char *name));
+
 /* ---- the transfer engine (transfer.c) ---------------------------------------------------------------------------- */
 struct transfer {
 	const char *url, *what; /* what: for messages */

@@ -51,7 +51,7 @@ void lists_forget(const char *url)
 int lists_fetch(const char *url, const char *what, uint64_t max, struct err *e)
 {
 	_cleanup_free_ char *path = url_local_path(url), *fresh = NULL;
-	_cleanup_close_ int dir = -1, old = -1, fd = -1;
+	_cleanup_close_ int dir = -1, tmp = -1, old = -1, fd = -1;
 	char name[2 * DIGEST_LEN + 1];
 	struct stat st;
 	int r;
@@ -59,21 +59,21 @@ int lists_fetch(const char *url, const char *what, uint64_t max, struct err *e)
 	if (path)
 		return fetch_local(path, what, max, e);
 	dir = cache_sub("lists", e);
-	if (dir < 0)
-		return dir;
+	tmp = dir < 0 ? dir : cache_sub("tmp", e);
+	if (tmp < 0)
+		return tmp;
 	list_name(url, name);
-	fresh = xasprintf("%s.%d", name, (int)getpid());
 	old = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	fd = openat(dir, fresh, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = cache_temp_file("list", &fresh, e);
 	if (fd < 0)
-		return err_sys(e, "cannot write to %s/var/cache/vpkg/lists", place_sysroot());
+		return fd;
 	struct transfer t = {.url = url, .what = what, .fd = fd, .max = max, .complete = replace};
 
 	if (old >= 0 && fstat(old, &st) == 0 && st.st_size > 0)
 		t.since = st.st_mtim.tv_sec;
 	r = transfer_run(&t, 1, NULL, NULL, e);
 	if (r < 0 || t.unmodified) {
-		unlinkat(dir, fresh, 0);
+		unlinkat(tmp, fresh, 0);
 		return r < 0 ? r : TAKE_FD(old);
 	}
 	/* Without a time from the server the next request must not be conditional; nor after one so fresh that the file
@@ -82,9 +82,9 @@ int lists_fetch(const char *url, const char *what, uint64_t max, struct err *e)
 		t.modified = 0;
 	struct timespec times[2] = {{.tv_sec = t.modified}, {.tv_sec = t.modified}};
 
-	if (futimens(fd, times) < 0 || renameat(dir, fresh, dir, name) < 0) {
+	if (futimens(fd, times) < 0 || renameat(tmp, fresh, dir, name) < 0) {
 		r = err_sys(e, "cannot write to %s/var/cache/vpkg/lists", place_sysroot());
-		unlinkat(dir, fresh, 0);
+		unlinkat(tmp, fresh, 0);
 		return r;
 	}
 	lseek(fd, 0, SEEK_SET);

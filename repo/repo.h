@@ -13,7 +13,8 @@ int repo_cache_dir(struct err *e);
 /* A new directory of the caller's below the cache (0755), for files that others read; returns its fd, which is locked:
  * keep it open as long as the directory is wanted. Those of dead callers are removed on the way. */
 int repo_cache_temp(const char *prefix, char **ret_name, struct err *e);
-/* Removes those of dead callers. */
+/* Removes those of dead callers, and what else a killed run left; but a partial download stays, one for each digest,
+ * until a later run has completed it. */
 void repo_cache_temp_sweep(void);
 /* Removes it. NULL is fine. */
 void repo_cache_temp_drop(const char *name);

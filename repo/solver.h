@@ -29,7 +29,8 @@ void pool_package(Solvable *s, struct repo_package *p);
 /* Leaves only the newest version of each package (Debian: of a name; rpm: of a name and architecture), from the first
  * source that has it: a package's candidate, as apt and dnf know it. Before pool_createwhatprovides. */
 void choice_newest(Pool *pool, enum repo_format format);
-/* Adds jobs that make the solver prefer a package to others that provide its name. */
+/* Adds the job that makes the solver prefer a package to others that provide its name, and nothing more: among those
+ * others it chooses as it would. After the last pool_createwhatprovides, which forgets what the job refers to. */
 void choice_prefer_real(Pool *pool, enum repo_format format, Queue *jobs);
 /* Adds a solvable that provides the paths that packages need and no index lists; 0 when there are none. */
 Id choice_unlisted_paths(Pool *pool);

@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #define DELETING ".deleting-"
+#define LOST "+lost." /* as vpkg/ names them */
 
 /* ".deleting-NAME.PID" that nobody works on: of this NAME (whose lock we hold), or of a process that is gone. */
 static bool is_leftover(const char *entry, const char *name)
@@ -26,23 +27,36 @@ static bool is_leftover(const char *entry, const char *name)
 	return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
-static int remove_leftovers(int home, const char *name, struct err *e)
+static bool is_own(const char *entry, const char *name)
 {
-	int copy = openat(home, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-	struct dirent *de;
+	return strcmp(entry, name) == 0;
+}
 
-	if (!d) {
-		r = err_sys(e, "%s/vservers", place_sysroot());
-		close_fd(copy);
-		return r;
-	}
+/* Its pre-image, and what an undo could not put back: "NAME+lost.N". No vserver has a plus in its name. */
+static bool is_pre_image(const char *entry, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(entry, name, n) == 0 && (!entry[n] || strncmp(entry + n, LOST, strlen(LOST)) == 0);
+}
+
+/* Removes from a directory of the product, if there is such a directory, what is of this NAME. */
+static int remove_from(const char *dir, bool (*is)(const char *entry, const char *name), const char *name,
+		       struct err *e)
+{
+	_cleanup_free_ char *path = place("%s", dir);
+	DIR *d = opendir(path);
+	struct dirent *de;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
 	while (r == 0 && (de = readdir(d)))
-		if (is_leftover(de->d_name, name))
-			r = seal_remove_tree(home, de->d_name, e);
+		if (is(de->d_name, name))
+			r = seal_remove_tree(dirfd(d), de->d_name, e);
 	closedir(d);
 	if (r < 0)
-		err_wrap(e, "%s/vservers", place_sysroot());
+		err_wrap(e, "%s", path);
 	return r;
 }
 
@@ -122,17 +136,6 @@ static int take_away(int home, const struct vserver *v, const char *away, struct
 	return r;
 }
 
-/* Removes NAME from a directory of the product, if there is such a directory. */
-static int remove_from(const char *dir, const char *name, struct err *e)
-{
-	_cleanup_free_ char *path = place("%s", dir);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
-	return seal_remove_tree(fd, name, e);
-}
-
 int vs_delete(struct vserver *v, struct err *e)
 {
 	_cleanup_free_ char *away = xasprintf(DELETING "%s.%d", v->name, (int)getpid());
@@ -152,17 +155,17 @@ int vs_delete(struct vserver *v, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	r = remove_leftovers(home, v->name, e);
+	r = remove_from("/vservers", is_leftover, v->name, e);
 	if (r == 0)
-		r = remove_from("/vservers/.undo", v->name, e);
+		r = remove_from("/vservers/.undo", is_pre_image, v->name, e);
 	/* What a killed transaction left to be undone must not be undone in a later vserver of that name. */
 	if (r == 0)
-		r = remove_from("/var/lib/vpkg/journal", v->name, e);
+		r = remove_from("/var/lib/vpkg/journal", is_own, v->name, e);
 	if (r == 0 && unlink(conf) < 0 && errno != ENOENT)
 		r = err_sys(e, "%s", conf);
 	/* Last, because the lock is there. */
 	if (r == 0)
-		r = remove_from("/run/vservers", v->name, e);
+		r = remove_from("/run/vservers", is_own, v->name, e);
 	if (r < 0)
 		err_wrap(e, "vserver %s is only half deleted; delete it again when this is cleared", v->name);
 	return r;

@@ -1,159 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Downloads and the cache against a server that misbehaves on demand, and a whole Debian archive resolved through it:
- * what is right comes through, what is wrong ends in one line.
+ * Downloads and the cache against a server that misbehaves on demand: what is right comes through, what is wrong ends
+ * in one line, and a killed run leaves nothing that the next one does not remove or resume.
  */
-#include "tests/unit/must.h"
-#include "tests/unit/repo_fixture.h"
+#include "tests/unit/repo_server.h"
 
 #include "repo/internal.h"
 
-#include <arpa/inet.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
+#include <dirent.h>
 
-static char *top_path;
-static int top, port;
-static pid_t server;
-
-/* ---- the server: files below top_path/www; the first part of the path says how they are served ------------------- */
-static void reply(int fd, const char *head, const char *body, size_t n)
-{
-	(void)!write(fd, head, strlen(head));
-	(void)!write(fd, body, n);
-}
-
-static void serve_one(int fd)
-{
-	_cleanup_buf_ struct buf body = {0};
-	_cleanup_free_ char *head = NULL;
-	char in[4096] = "", mode[32] = "", path[512] = "";
-	struct err e = {0};
-	char *range, *log = xasprintf("%s/log", top_path);
-	size_t n = 0, from = 0;
-	ssize_t r;
-	FILE *f = fopen(log, "ae");
-
-	while (n < sizeof(in) - 1 && !strstr(in, "\r\n\r\n") && (r = read(fd, in + n, sizeof(in) - 1 - n)) > 0)
-		n += (size_t)r;
-	sscanf(in, "GET /%31[^/]/%511s", mode, path);
-	range = strstr(in, "Range: bytes=");
-	from = range ? strtoul(range + 13, NULL, 10) : 0;
-	fprintf(f, "%s %s from %zu%s\n", mode, path, from, strstr(in, "If-Modified-Since") ? " conditional" : "");
-	fclose(f);
-	free(log);
-	if (strcmp(mode, "ok") == 0 && strstr(in, "If-Modified-Since")) {
-		reply(fd, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n", "", 0);
-		return;
-	}
-	if (strcmp(mode, "busy") == 0) {
-		reply(fd, "HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n", "", 0);
-		return;
-	}
-	head = xasprintf("www/%s", path);
-	if (path_read(top, head, 1 << 20, &body, &e) < 0) {
-		err_clear(&e);
-		reply(fd, "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n", "", 0);
-		return;
-	}
-	free(head);
-	if (from > body.len || strcmp(mode, "norange") == 0)
-		from = 0;
-	if (strcmp(mode, "longer") == 0)
-		buf_adds(&body, "more");
-	head = xasprintf("HTTP/1.1 %s\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%zu/%zu\r\n%s"
-			 "Connection: close\r\n\r\n",
-			 from ? "206 Partial" : "200 OK", body.len - from, from, body.len - 1, body.len,
-			 strcmp(mode, "ok") == 0 ? "Last-Modified: Sat, 11 Jul 2020 10:16:37 GMT\r\n" : "");
-	/* "cut": every connection gives half of what is left; "dies": never more than the first half. */
-	n = body.len - from;
-	if (strcmp(mode, "cut") == 0 && n > 4)
-		n /= 2;
-	if (strcmp(mode, "dies") == 0)
-		n = from ? 0 : n / 2;
-	reply(fd, head, body.p + from, n);
-}
-
-static void serve(int listener)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;) {
-		int fd = accept(listener, NULL, NULL);
-
-		if (fd < 0)
-			_exit(0);
-		serve_one(fd);
-		close(fd);
-	}
-}
-
-static int setup(void **state)
-{
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-
-	top = temp_dir(&top_path);
-	setenv("VPKG_SYSROOT", top_path, 1);
-	unsetenv("http_proxy");
-	unsetenv("all_proxy");
-	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(listener, 64), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
-	port = ntohs(a.sin_port);
-	assert_int_equal(path_mkdirs(top, "www/dists/stable/main/binary-amd64", 0755, NULL), 0);
-	assert_int_equal(path_mkdirs(top, "www/pool", 0755, NULL), 0);
-	fflush(NULL);
-	server = fork();
-	if (server == 0)
-		serve(listener);
-	close(listener);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
-	temp_gone(top, top_path);
-	return 0;
-}
-
-static void put(const char *path, const char *text)
-{
-	assert_int_equal(path_write(top, path, text, strlen(text), 0644, NULL), 0);
-}
-
-static size_t logged(const char *part)
-{
-	_cleanup_buf_ struct buf b = {0};
-	size_t n = 0;
-
-	if (path_read(top, "log", 1 << 20, &b, NULL) < 0)
-		return 0;
-	for (const char *p = b.p; (p = strstr(p, part)); p++)
-		n++;
-	return n;
-}
-
+/* mode: the server's, or an address. contents: what the digest is to say, or NULL. */
 static int fetch(const char *mode, const char *path, const char *contents, uint64_t size, struct err *e)
 {
-	_cleanup_free_ char *url = *mode == '/' || strstr(mode, ":")
-					   ? xasprintf("%s/%s", mode, path)
-					   : xasprintf("http://127.0.0.1:%d/%s/%s", port, mode, path);
-	struct repo_download d = {.url = url, .what = "the file", .size = size};
+	_cleanup_free_ char *base = strpbrk(mode, "/:") ? xstrdup(mode) : server_url(mode);
+	_cleanup_free_ char *url = xasprintf("%s/%s", base, path);
+	struct repo_download d = {.url = url, .what = "the file", .size = size, .has_digest = contents};
 	int r;
 
-	if (contents) {
-		struct digest *g = digest_new();
-
-		digest_update(g, contents, strlen(contents));
-		digest_final(g, d.sha256);
-		d.has_digest = true;
-	}
+	if (contents)
+		sha256_text(contents, d.sha256);
 	r = repo_fetch(&d, 1, NULL, e);
 	if (r == 0) {
 		int fd = repo_cache_open(d.sha256, NULL);
@@ -185,9 +50,9 @@ static void test_good(void **state)
 	size_t before;
 
 	assert_int_equal(fetch("ok", "a", text, strlen(text), NULL), 0);
-	before = logged("ok a from");
+	before = server_logged("ok a from");
 	assert_int_equal(fetch("ok", "a", text, strlen(text), NULL), 0);
-	assert_int_equal(logged("ok a from"), before); /* the cache had it */
+	assert_int_equal(server_logged("ok a from"), before); /* the cache had it */
 	assert_int_equal(fetch("ok", "a", NULL, 0, NULL), 0);
 	assert_int_equal(fetch("norange", "a", fresh("a"), 0, NULL), 0);
 }
@@ -197,9 +62,9 @@ static void test_resumed(void **state)
 	const char *text = fresh("b");
 
 	assert_int_equal(fetch("dies", "b", text, strlen(text), NULL) < 0, 1);
-	assert_int_equal(logged("dies b from 0"), 1); /* each further try went on where the first ended */
+	assert_int_equal(server_logged("dies b from 0"), 1); /* each further try went on where the first ended */
 	assert_int_equal(fetch("ok", "b", text, strlen(text), NULL), 0);
-	assert_int_equal(logged("ok b from 0"), 0);
+	assert_int_equal(server_logged("ok b from 0"), 0);
 	text = fresh("b");
 	assert_int_equal(fetch("dies", "b", text, strlen(text), NULL) < 0, 1);
 	assert_int_equal(fetch("norange", "b", text, strlen(text), NULL), 0);
@@ -214,7 +79,7 @@ static void test_failures(void **state)
 	assert_error(&e, fetch("dies", "c", text, n, &e), -EBADMSG, "truncated");
 	assert_error(&e, fetch("ok", "none", "x", 0, &e), -ENOENT, "not found");
 	assert_error(&e, fetch("busy", "c", "x", 0, &e), -EHOSTUNREACH, "503");
-	assert_int_equal(logged("busy c"), 3);
+	assert_int_equal(server_logged("busy c"), 3);
 	assert_error(&e, fetch("longer", "c", text, n, &e), -EBADMSG, "longer than");
 	assert_error(&e, fetch("ok", "c", "other contents", 0, &e), -EBADMSG, "wrong SHA-256");
 	assert_error(&e, fetch("ok", "c", "other contents", 14, &e), -EBADMSG, "longer than");
@@ -235,7 +100,8 @@ static void test_local(void **state)
 	assert_error(&e, fetch(url, "a+b", text, 1 << 20, &e), -EBADMSG, "truncated");
 	assert_error(&e, fetch(url, "a+b", "other", 0, &e), -EBADMSG, "SHA-256");
 	assert_error(&e, fetch(url, "absent", "not in the cache", 0, &e), -ENOENT, "No such file");
-	assert_error(&e, fetch(url, "dists", "not in the cache", 0, &e), -EINVAL, "not a regular file");
+	put("www/dir/x", "");
+	assert_error(&e, fetch(url, "dir", "not in the cache", 0, &e), -EINVAL, "not a regular file");
 }
 
 static void test_damaged_cache(void **state)
@@ -244,11 +110,9 @@ static void test_damaged_cache(void **state)
 	char hex[2 * DIGEST_LEN + 1];
 	_cleanup_free_ char *object = NULL;
 	uint8_t sha256[DIGEST_LEN];
-	struct digest *g = digest_new();
 	struct err e = {0};
 
-	digest_update(g, text, strlen(text));
-	digest_final(g, sha256);
+	sha256_text(text, sha256);
 	text_hex(hex, sha256, DIGEST_LEN);
 	assert_int_equal(fetch("ok", "d", text, 0, NULL), 0);
 	object = xasprintf("var/cache/vpkg/objects/%.2s/%s", hex, hex + 2);
@@ -258,186 +122,142 @@ static void test_damaged_cache(void **state)
 	assert_int_equal(fetch("ok", "d", text, 0, NULL), 0); /* fetched again */
 }
 
-/* ---- a whole archive --------------------------------------------------------------------------------------------- */
-static void archive(const char *inrelease)
+/* ---- what a killed run leaves ------------------------------------------------------------------------------------ */
+/* The files in that directory of the cache that have at least so many bytes. */
+static size_t files(const char *sub, off_t size)
 {
-	put("www/dists/stable/InRelease", inrelease);
-	put("www/dists/stable/main/binary-amd64/Packages", fixture_packages);
-	put("www/pool/libc6.deb", "body of libc6");
-	put("www/pool/base_1+a.deb", "body of base");
-	put("www/pool/libreal.deb", "body of libreal");
-	put("www/pool/app.deb", "body of app");
-	put("key.asc", fixture_key);
+	_cleanup_free_ char *path = place("/var/cache/vpkg/%s", sub);
+	DIR *d = opendir(path);
+	struct dirent *de;
+	struct stat st;
+	size_t n = 0;
+
+	while (d && (de = readdir(d)))
+		n += de->d_name[0] != '.' && fstatat(dirfd(d), de->d_name, &st, 0) == 0 && st.st_size >= size;
+	if (d)
+		closedir(d);
+	return n;
 }
 
-static struct repo_source source(const char *mode)
+/* A process that runs fn and hangs, until it has a file with half of the text in that directory. */
+static pid_t hang(int (*fn)(const char *text), const char *text, const char *sub)
 {
-	struct repo_source s = {.name = xstrdup("test"),
-				.type = REPO_TYPE_DEB,
-				.suite = xstrdup("stable"),
-				.arch = xstrdup("amd64"),
-				.keyring = xasprintf("%s/key.asc", place_sysroot())};
+	pid_t pid;
 
-	strv_addf(&s.urls, "http://127.0.0.1:%d/%s", port, mode);
-	return s;
-}
-
-static int resolve(struct repo_source *s, const char *names, struct repo_solution *ret, struct err *e)
-{
-	_cleanup_strv_ struct strv l = {0};
-	struct repo_solution mine = {0};
-	int r;
-
-	strv_split(&l, names, " ");
-	r = repo_resolve(s, 1, REPO_DEB, &l, NULL, ret ? ret : &mine, e);
-	repo_solution_free(&mine);
-	return r;
-}
-
-static void need_verifier(void)
-{
-	must_have(access("/usr/bin/gpgv", X_OK) == 0 || access("/usr/bin/sqv", X_OK) == 0, "needs gpgv or sqv");
-}
-
-static void test_archive(void **state)
-{
-	static const char *const order[] = {"libc6", "libreal", "base", "app"};
-	_cleanup_(repo_source_free) struct repo_source s = source("norange");
-	_cleanup_(repo_solution_free) struct repo_solution sol = {0};
-	struct err e = {0};
-
-	need_verifier();
-	archive(fixture_inrelease_good);
-	strv_add(&s.fingerprints, FIXTURE_FINGERPRINT);
-	if (resolve(&s, "app", &sol, &e) < 0)
-		fail_msg("%s", e.msg);
-	assert_int_equal(sol.n, ARRAY_LEN(order));
-	for (size_t i = 0, at = 0; i < ARRAY_LEN(order); i++) {
-		for (at = 0; at < sol.n && strcmp(sol.pkgs[at].name, order[i]); at++)
-			;
-		assert_true(at < sol.n);
-		assert_int_equal(sol.pkgs[at].required, strcmp(order[i], "app") != 0);
-		assert_int_equal(sol.pkgs[at].essential, strcmp(order[i], "base") == 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fn(text);
+		_exit(1);
 	}
-	assert_string_equal(sol.pkgs[3].name, "app");
-	assert_string_equal(sol.pkgs[3].evr, "1.0-1");
-	assert_string_equal(sol.pkgs[2].name, "base");
-	assert_string_equal(sol.pkgs[2].evr, "1:12+a~b");
-	assert_string_equal(sol.pkgs[2].file, "base_1+a.deb");
-	assert_non_null(strstr(sol.pkgs[2].url, "/norange/pool/base_1%2Ba.deb"));
-	assert_int_equal(sol.pkgs[2].installed, 20480);
-	assert_int_equal(sol.pkgs[2].size, 12);
+	while (!files(sub, (off_t)strlen(text) / 2)) {
+		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+		usleep(10000);
+	}
+	return pid;
 }
 
-static void test_archive_fetch(void **state)
+static int hang_with_digest(const char *text)
 {
-	_cleanup_free_ char *dir = xasprintf("%s/www", place_sysroot());
-	_cleanup_(repo_source_free) struct repo_source s = source("ok");
-	_cleanup_(repo_solution_free) struct repo_solution sol = {0};
-	struct err e = {0};
+	return fetch("hangs", "e", text, strlen(text), NULL);
+}
+static int hang_without(const char *text)
+{
+	return fetch("hangs", "e", NULL, 0, NULL);
+}
+static int hang_list(const char *text)
+{
+	_cleanup_free_ char *base = server_url("hangs"), *url = url_join(base, "e");
 
-	need_verifier();
-	archive(fixture_inrelease_good);
-	strv_free(&s.urls);
-	s.urls = (struct strv){0};
-	strv_add(&s.urls, "/nonexistent");
-	strv_add(&s.urls, dir);
-	assert_int_equal(resolve(&s, "app", &sol, NULL), 0);
-	assert_int_equal(sol.urls_tried.n, 2);
-	put("www/pool/app.deb", "body of apq");
-	assert_error(&e, repo_solution_fetch(&sol, NULL, &e), -EBADMSG, "app.deb");
-	put("www/pool/app.deb", "body of app");
-	assert_int_equal(repo_solution_fetch(&sol, NULL, &e), 0);
-	for (size_t i = 0; i < sol.n; i++)
-		assert_true(cache_has(sol.pkgs[i].sha256));
+	return lists_fetch(url, "the list", 1 << 20, NULL);
+}
+static int hang_with_temp(const char *text)
+{
+	char *file, *dir;
+	int fd = cache_temp_file("test", &file, NULL);
+
+	repo_cache_temp("test", &dir, NULL);
+	if (write(fd, text, strlen(text)) > 0)
+		pause();
+	return -1;
 }
 
-static void test_archive_bad_names(void **state)
+static void test_killed(void **state)
 {
-	_cleanup_(repo_source_free) struct repo_source s = source("norange");
-	struct err e = {0};
+	static int (*const work[])(const char *) = {hang_without, hang_list, hang_with_temp};
 
-	need_verifier();
-	archive(fixture_inrelease_good);
-	assert_error(&e, resolve(&s, "apq", NULL, &e), -ENOENT, "did you mean app");
-	assert_error(&e, resolve(&s, "foreign", NULL, &e), -ENOENT, "foreign");
-	assert_error(&e, resolve(&s, "broken", NULL, &e), -ENOTUNIQ, "nothing provides nowhere >= 2 needed by broken");
-	assert_error(&e, resolve(&s, "libfake libreal", NULL, &e), -ENOTUNIQ, "conflicts");
-	assert_int_equal(resolve(&s, "virtual", NULL, &e) == -ENOTUNIQ || e.msg == NULL, 1);
-	err_clear(&e);
+	for (size_t i = 0; i < ARRAY_LEN(work); i++) {
+		const char *text = fresh("e");
+		pid_t pid = hang(work[i], text, "tmp");
+		size_t n = files("tmp", 0);
+
+		/* The living one's stay. */
+		assert_int_equal(fetch("norange", "e", text, 0, NULL), 0);
+		repo_cache_temp_sweep();
+		assert_int_equal(files("tmp", 0), n);
+		end_child(pid);
+		assert_int_equal(files("tmp", 0), n);
+		assert_int_equal(fetch("norange", "e", fresh("e"), 0, NULL), 0);
+		assert_int_equal(files("tmp", 0), 0);
+	}
 }
 
-static void refused(const char *inrelease, int status, const char *part)
+static void test_killed_and_resumed(void **state)
 {
-	_cleanup_(repo_source_free) struct repo_source s = source("norange");
-	struct err e = {0};
+	const char *text = fresh("e");
+	pid_t pid = hang(hang_with_digest, text, "partial");
 
-	archive(inrelease);
-	assert_error(&e, resolve(&s, "app", NULL, &e), status, part);
+	/* Somebody else is at the same file: each has its own. */
+	assert_int_equal(fetch("norange", "e", text, strlen(text), NULL), 0);
+	assert_int_equal(files("partial", 0), 1);
+	assert_int_equal(files("tmp", 0), 0);
+	end_child(pid);
+	assert_int_equal(files("partial", 0), 1);
+	/* The cache has it by now: nobody will resume it. */
+	assert_int_equal(fetch("norange", "e", fresh("e"), 0, NULL), 0);
+	assert_int_equal(files("partial", 0), 0);
+
+	/* One file stays, however often it is tried. */
+	text = fresh("e");
+	end_child(hang(hang_with_digest, text, "partial"));
+	pid = hang(hang_with_digest, text, "partial");
+	while (!server_logged("hangs e from 2047")) {
+		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+		usleep(10000);
+	}
+	end_child(pid);
+	put("www/f", "another file");
+	assert_int_equal(fetch("ok", "f", "another file", 0, NULL), 0);
+	assert_int_equal(files("partial", 1), 1);
+	assert_int_equal(fetch("ok", "e", text, strlen(text), NULL), 0);
+	assert_int_equal(server_logged("ok e from 2047"), 1);
+	assert_int_equal(files("partial", 0), 0);
+	/* Nothing came: nothing is left to resume. */
+	assert_true(fetch("ok", "none", "x", 0, NULL) < 0);
+	assert_int_equal(files("partial", 0), 0);
 }
 
-static void test_archive_refused(void **state)
+/* Between opening and locking, another process may have finished the file: it is an object of the cache by then. */
+static void test_lock(void **state)
 {
-	_cleanup_free_ char *changed = xstrdup(fixture_inrelease_good), *prefixed = NULL;
-	_cleanup_(repo_source_free) struct repo_source s = source("norange"), none = source("norange");
-	struct err e = {0};
+	_cleanup_free_ char *name = NULL, *again = NULL;
+	_cleanup_close_ int tmp = cache_sub("tmp", NULL), other = cache_sub("partial", NULL), fd = -1, late = -1;
 
-	need_verifier();
-	memcpy(strstr(changed, "Origin: vpkg"), "Origin: evil", 12);
-	prefixed = xasprintf("SHA256:\n\n%s", fixture_inrelease_good);
-	refused(fixture_inrelease_expired, -ESTALE, "expired on 2020-07-18");
-	refused(fixture_inrelease_foreign, -ENOKEY, "which is not in");
-	refused(fixture_inrelease_other_suite, -EBADMSG, "not of stable");
-	refused(fixture_inrelease_wrong_digest, -EBADMSG, "main/binary-amd64/Packages");
-	refused(changed, -EBADMSG, "signature is wrong");
-	refused(prefixed, -EBADMSG, "not a signed text");
-	refused(fixture_release, -EBADMSG, "not a signed text");
-	refused("", -EBADMSG, "not a signed text");
-	archive(fixture_inrelease_good);
-	strv_add(&s.fingerprints, "0000000000000000000000000000000000000000");
-	assert_error(&e, resolve(&s, "app", NULL, &e), -ENOKEY, FIXTURE_FINGERPRINT);
-	free(none.keyring);
-	none.keyring = NULL;
-	assert_error(&e, resolve(&none, "app", NULL, &e), -EINVAL, "no keyring");
-	none.no_signatures = true;
-	archive(changed);
-	assert_int_equal(resolve(&none, "app", NULL, &e), 0);
-	archive(fixture_inrelease_expired);
-	assert_error(&e, resolve(&none, "app", NULL, &e), -ESTALE, "expired");
-	none.allow_expired = true;
-	assert_int_equal(resolve(&none, "app", NULL, &e), 0);
-}
-
-static void test_archive_separate(void **state)
-{
-	_cleanup_(repo_source_free) struct repo_source s = source("norange");
-	struct err e = {0};
-
-	need_verifier();
-	archive("");
-	assert_int_equal(unlinkat(top, "www/dists/stable/InRelease", 0), 0);
-	assert_error(&e, resolve(&s, "app", NULL, &e), -ENOENT, "neither InRelease nor Release");
-	put("www/dists/stable/Release", fixture_release);
-	assert_error(&e, resolve(&s, "app", NULL, &e), -EBADMSG, "has no signature");
-	put("www/dists/stable/Release.gpg", fixture_release_gpg);
-	assert_int_equal(resolve(&s, "app", NULL, &e), 0);
-	put("www/dists/stable/Release.gpg", "");
-	assert_error(&e, resolve(&s, "app", NULL, &e), -EBADMSG, "no signature");
-	unlinkat(top, "www/dists/stable/Release", 0);
-	unlinkat(top, "www/dists/stable/Release.gpg", 0);
-}
-
-static void test_archive_unchanged(void **state)
-{
-	_cleanup_(repo_source_free) struct repo_source s = source("ok");
-	size_t n;
-
-	need_verifier();
-	archive(fixture_inrelease_good);
-	assert_int_equal(resolve(&s, "app", NULL, NULL), 0);
-	n = logged("ok dists/stable/InRelease from 0 conditional");
-	assert_int_equal(resolve(&s, "app", NULL, NULL), 0);
-	assert_int_equal(logged("ok dists/stable/InRelease from 0 conditional"), n + 1);
+	fd = cache_temp_file("test", &name, NULL);
+	assert_true(fd >= 0);
+	late = openat(tmp, name, O_RDWR | O_CLOEXEC);
+	assert_false(cache_lock(tmp, name, late));
+	assert_int_equal(renameat(tmp, name, other, "moved"), 0);
+	fd = close_fd(fd);
+	assert_false(cache_lock(tmp, name, late));
+	again = xasprintf("var/cache/vpkg/tmp/%s", name);
+	put(again, "another");
+	assert_false(cache_lock(tmp, name, late));
+	assert_true(cache_lock(other, "moved", late));
+	assert_int_equal(unlinkat(other, "moved", 0), 0);
+	repo_cache_temp_sweep();
+	assert_int_equal(files("tmp", 0), 0);
 }
 
 int main(void)
@@ -448,13 +268,10 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_damaged_cache),
-		cmocka_unit_test(test_archive),
-		cmocka_unit_test(test_archive_fetch),
-		cmocka_unit_test(test_archive_bad_names),
-		cmocka_unit_test(test_archive_refused),
-		cmocka_unit_test(test_archive_separate),
-		cmocka_unit_test(test_archive_unchanged),
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_killed_and_resumed),
+		cmocka_unit_test(test_lock),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

@@ -3,28 +3,10 @@
  * Package files: what is right is read in full, what is wrong ends in one line; at every length a truncated package is
  * refused.
  */
-#include "tests/unit/must.h"
 #include "tests/unit/repo_debs.h"
+#include "tests/unit/sysroot.h"
 
 #include "repo/internal.h"
-
-#define DATA "../shared/testdata"
-
-static char *top_path;
-static int top;
-
-static int setup(void **state)
-{
-	top = temp_dir(&top_path);
-	setenv("VPKG_SYSROOT", top_path, 1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	temp_gone(top, top_path);
-	return 0;
-}
 
 static int read_path(const char *path, const char *keyring, struct repo_package *ret, struct err *e)
 {
@@ -161,11 +143,6 @@ static void test_no_package(void **state)
 }
 
 /* ---- packages of others ------------------------------------------------------------------------------------------ */
-static void need_data(void)
-{
-	must_have(access(DATA, R_OK) == 0, "needs " DATA);
-}
-
 static void test_data(void **state)
 {
 	/* NULL: is read. */
@@ -279,5 +256,5 @@ int main(void)
 		cmocka_unit_test(test_signatures), cmocka_unit_test(test_rpm_bytes),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sysroot_setup, sysroot_teardown);
 }

@@ -2,29 +2,10 @@
  *
  * Plans against copied package databases: what changes, what is passed over with which reason, what stands against it.
  */
-#include "tests/unit/must.h"
 #include "tests/unit/repo_debs.h"
+#include "tests/unit/sysroot.h"
 
 #include "repo/internal.h"
-
-#define DATA "../shared/testdata"
-
-static char *top_path;
-static int top;
-
-static int setup(void **state)
-{
-	top = temp_dir(&top_path);
-	setenv("VPKG_SYSROOT", top_path, 1);
-	assert_int_equal(path_mkdirs(top, "db", 0755, NULL), 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	temp_gone(top, top_path);
-	return 0;
-}
 
 struct trial {
 	struct repo_package pkgs[16];
@@ -78,7 +59,7 @@ static void plan_in(struct trial *t, const char *dir, enum repo_format format, c
 
 static void status(const char *text)
 {
-	assert_int_equal(path_write(top, "db/status", text, strlen(text), 0644, NULL), 0);
+	put("db/status", text);
 }
 
 static void plan(struct trial *t)
@@ -161,7 +142,7 @@ static void test_skipped(void **state)
 	assert_change(&t, 0, "twice", NULL, "2");
 	done(&t);
 	add(&t, "twice", "1", "all", "");
-	assert_int_equal(path_write(top, "db/Packages.db", "", 0, 0644, NULL), 0);
+	put("db/Packages.db", "");
 	{
 		_cleanup_close_ int db = openat(top, "db", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -264,7 +245,7 @@ static void test_rpm(void **state)
 {
 	struct trial t = {0};
 
-	must_have(access(DATA, R_OK) == 0, "needs " DATA);
+	need_data();
 	assert_int_equal(path_mkdirs(top, "sqlite", 0755, NULL), 0);
 	copy_db(DATA "/rpmdb/cbl-mariner-2.0/rpmdb.sqlite", "sqlite/rpmdb.sqlite");
 	add_path(&t, DATA "/el7/bash-4.2.46-30.el7.x86_64.rpm");
@@ -292,7 +273,7 @@ static void test_rpm_damaged(void **state)
 	struct trial t = {0};
 	_cleanup_close_ int db = -1;
 
-	must_have(access(DATA, R_OK) == 0, "needs " DATA);
+	need_data();
 	assert_int_equal(path_mkdirs(top, "damaged", 0755, NULL), 0);
 	copy_db(DATA "/rpmdb/cbl-mariner-2.0/rpmdb.sqlite", "damaged/rpmdb.sqlite");
 	db = openat(top, "damaged", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -316,5 +297,5 @@ int main(void)
 		cmocka_unit_test(test_rpm_damaged),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sysroot_setup, sysroot_teardown);
 }

@@ -2,8 +2,8 @@
  *
  * What repo/ reads from outside as text: addresses, apt's sources, stanzas, Release files, verifiers' reports.
  */
-#include "tests/unit/must.h"
 #include "tests/unit/repo_fixture.h"
+#include "tests/unit/sysroot.h"
 
 #include "repo/internal.h"
 
@@ -48,18 +48,9 @@ static void test_url_path(void **state)
 		assert_false(url_path_ok(bad[i]));
 }
 
-static void put(const char *dir, const char *name, const char *text)
+static void check_mirror(const char *main, const char *security)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
-	_cleanup_fclose_ FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-}
-
-static void check_mirror(const char *dir, const char *main, const char *security)
-{
-	_cleanup_free_ char *m = mirror_find(dir, false), *s = mirror_find(dir, true);
+	_cleanup_free_ char *m = mirror_find(top_path, false), *s = mirror_find(top_path, true);
 
 	if (main)
 		assert_string_equal(m, main);
@@ -73,28 +64,22 @@ static void check_mirror(const char *dir, const char *main, const char *security
 
 static void test_mirror(void **state)
 {
-	char *dir;
-	int fd = temp_dir(&dir);
-
-	check_mirror(dir, NULL, NULL);
-	put(dir, "sources.list",
-	    "# deb http://commented.example/debian bookworm main\n"
-	    "deb-src http://src.example/debian bookworm main\n"
-	    "deb http://vendor.example/linux/debian bookworm stable\n"
-	    "deb http://php.example/php bookworm main\n"
-	    "deb cdrom:[Debian]/debian bookworm main\n"
-	    "deb [arch=amd64 signed-by=/x] http://one.example/debian/ bookworm contrib main\n");
-	check_mirror(dir, "http://one.example/debian", NULL);
-	assert_int_equal(mkdirat(fd, "sources.list.d", 0755), 0);
-	put(dir, "sources.list", "");
-	put(dir, "sources.list.d/a.sources",
+	check_mirror(NULL, NULL);
+	put("sources.list", "# deb http://commented.example/debian bookworm main\n"
+			    "deb-src http://src.example/debian bookworm main\n"
+			    "deb http://vendor.example/linux/debian bookworm stable\n"
+			    "deb http://php.example/php bookworm main\n"
+			    "deb cdrom:[Debian]/debian bookworm main\n"
+			    "deb [arch=amd64 signed-by=/x] http://one.example/debian/ bookworm contrib main\n");
+	check_mirror("http://one.example/debian", NULL);
+	put("sources.list", "");
+	put("sources.list.d/a.sources",
 	    "Types: deb\nEnabled: no\nURIs: http://off.example/debian\nSuites: sid\n"
 	    "Components: main\n\nTypes: deb\nURIs:\n https://two.example/debian\nSuites: trixie trixie-updates\n"
 	    "Components: main\n");
-	put(dir, "sources.list.d/b.list", "deb http://sec.example/debian-security trixie-security main\n");
-	put(dir, "sources.list.d/c.list.save", "deb http://old.example/debian trixie main\n");
-	check_mirror(dir, "https://two.example/debian", "http://sec.example/debian-security");
-	temp_gone(fd, dir);
+	put("sources.list.d/b.list", "deb http://sec.example/debian-security trixie-security main\n");
+	put("sources.list.d/c.list.save", "deb http://old.example/debian trixie main\n");
+	check_mirror("https://two.example/debian", "http://sec.example/debian-security");
 }
 
 static void test_stanza(void **state)
@@ -263,11 +248,16 @@ static void test_wire(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_url_local),    cmocka_unit_test(test_url_join),
-		cmocka_unit_test(test_url_path),     cmocka_unit_test(test_mirror),
-		cmocka_unit_test(test_stanza),       cmocka_unit_test(test_stanza_field),
-		cmocka_unit_test(test_release_date), cmocka_unit_test(test_release),
-		cmocka_unit_test(test_clearsign),    cmocka_unit_test(test_judge),
+		cmocka_unit_test(test_url_local),
+		cmocka_unit_test(test_url_join),
+		cmocka_unit_test(test_url_path),
+		cmocka_unit_test_setup_teardown(test_mirror, sysroot_setup, sysroot_teardown),
+		cmocka_unit_test(test_stanza),
+		cmocka_unit_test(test_stanza_field),
+		cmocka_unit_test(test_release_date),
+		cmocka_unit_test(test_release),
+		cmocka_unit_test(test_clearsign),
+		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_wire),
 	};
 

@@ -73,9 +73,9 @@ static void home_keeps_what_is_mounted_below(void **state)
 	_cleanup_close_ int home = -1;
 	struct statvfs fs;
 
-	sandbox_write("/vservers/own/x", "");
+	put("/vservers/own/x", "");
 	assert_int_equal(mount("tmpfs", tree, "tmpfs", 0, NULL), 0);
-	sandbox_write("/vservers/own/inside", "");
+	put("/vservers/own/inside", "");
 	home = vs_home(NULL);
 	assert_true(home >= 0);
 	assert_int_equal(faccessat(home, "own/inside", F_OK, 0), 0);
@@ -154,7 +154,7 @@ static void config_reads(void **state)
 {
 	struct vs_config c;
 
-	sandbox_write("/etc/vservers/web.conf", full_conf);
+	put("/etc/vservers/web.conf", full_conf);
 	assert_int_equal(vs_config_load("web", &c, NULL), 0);
 	assert_string_equal(c.description, "the web");
 	assert_null(c.hostname);
@@ -174,7 +174,7 @@ static void config_keeps_what_it_does_not_change(void **state)
 	_cleanup_free_ char *same = NULL, *changed = NULL;
 	struct vs_config c;
 
-	sandbox_write("/etc/vservers/web.conf", full_conf);
+	put("/etc/vservers/web.conf", full_conf);
 	assert_int_equal(vs_config_load("web", &c, NULL), 0);
 	assert_int_equal(vs_config_save("web", &c, NULL), 0);
 	same = conf_text("web");
@@ -228,7 +228,7 @@ static void config_refuses(void **state)
 	struct vs_config c;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		sandbox_write("/etc/vservers/web.conf", bad[i].text);
+		put("/etc/vservers/web.conf", bad[i].text);
 		assert_true(vs_config_load("web", &c, &e) < 0);
 		assert_non_null(strstr(e.msg, bad[i].says));
 		err_clear(&e);
@@ -249,12 +249,12 @@ static void uids_avoid_others(void **state)
 	assert_int_equal(vs_alloc_uids(&first, NULL), 0);
 	assert_true(first >= 0x80000 && (first - 0x80000) % 65536 == 0);
 	line = xasprintf("joe:%u:1\n#\nbroken\n", first + 65535);
-	sandbox_write("/etc/subuid", line);
+	put("/etc/subuid", line);
 	assert_int_equal(vs_alloc_uids(&next, NULL), 0);
 	assert_true(next > first);
 	free(line);
 	line = xasprintf("UIDMAP=%u\n", next);
-	sandbox_write("/etc/vservers/a.conf", line);
+	put("/etc/vservers/a.conf", line);
 	first = next;
 	assert_int_equal(vs_alloc_uids(&next, NULL), 0);
 	assert_true(next > first);
@@ -267,11 +267,9 @@ static void uids_avoid_others(void **state)
 	assert_int_equal(v->conf.uid_base, next);
 	vs_free(v);
 	/* A configuration that cannot be read might have any range. */
-	sandbox_write("/etc/vservers/c.conf", "nonsense\n");
+	put("/etc/vservers/c.conf", "nonsense\n");
 	assert_true(vs_alloc_uids(&next, NULL) < 0);
 }
-
-#define T(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
 
 int main(void)
 {
@@ -288,11 +286,7 @@ int main(void)
 		T(uids_avoid_others),
 	};
 
-	if (!sandbox_possible())
-		return 0;
-	if (!sandbox_enter()) {
-		puts("1..0 # SKIP no mount namespace for this user here; run as root, or allow user namespaces");
-		return 0;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const char *missing = sandbox_missing();
+
+	return missing ? skip_all(missing) : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,8 +128,6 @@ static void interrupt_kills_all(void **state)
 	assert_int_equal(status, 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,11 +137,7 @@ int main(void)
 		T(interrupt_kills_all),
 	};
 
-	if (!sandbox_possible())
-		return 0;
-	if (geteuid() != 0 || !sandbox_enter()) {
-		puts("1..0 # SKIP needs root");
-		return 0;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const char *missing = geteuid() != 0 ? "needs root" : sandbox_missing();
+
+	return missing ? skip_all(missing) : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,34 +3,25 @@
  * Which difference makes another key, and that a file which is written to, or was changed, has none. Disk usage of
  * trees with hard links.
  */
-#include "must.h"
+#include "tests/unit/must.h"
 
 #include "unify/internal.h"
 
 #include <sys/xattr.h>
 
-static char dir_name[] = "unify_key.XXXXXX";
+static char *dir_path;
 static int dir;
 
 static int setup(void **state)
 {
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *path = xasprintf("%s/%s", tmp ? tmp : "/tmp", dir_name);
-
-	if (!mkdtemp(path))
-		return -1;
-	memcpy(dir_name, path + strlen(path) - strlen(dir_name), strlen(dir_name));
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir < 0 ? -1 : 0;
+	dir = temp_dir(&dir_path);
+	return 0;
 }
 
 static int teardown(void **state)
 {
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_close_ int top = open(tmp ? tmp : "/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	close(dir);
-	return tree_remove(top, dir_name, NULL, NULL);
+	temp_gone(dir, dir_path);
+	return 0;
 }
 
 static int make(const char *name, const char *contents)
@@ -113,7 +104,7 @@ static void writers(void **state)
 static void usage(void **state)
 {
 	_cleanup_close_ int in = -1, fd = make("outside", "linked from elsewhere");
-	struct unify_usage u = {.name = dir_name};
+	struct unify_usage u = {.name = dir_path};
 
 	assert_int_equal(mkdirat(dir, "tree", 0755), 0);
 	in = openat(dir, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -121,7 +112,7 @@ static void usage(void **state)
 	assert_int_equal(linkat(dir, "outside", in, "two", 0), 0);
 	assert_int_equal(fsync(fd), 0);
 	assert_int_equal(unify_usage(in, &u, NULL), 0);
-	assert_ptr_equal(u.name, dir_name);
+	assert_ptr_equal(u.name, dir_path);
 	assert_int_equal(u.files, 2);
 	assert_true(u.shared > 0);
 	assert_int_equal(u.apparent, u.exclusive + u.shared); /* the inode counts once */

@@ -2,7 +2,7 @@
  *
  * The parsers of package file lists, for good and for any bytes; which directories are never shared.
  */
-#include "must.h"
+#include "tests/unit/must.h"
 
 #include "unify/internal.h"
 

@@ -3,7 +3,7 @@
  * The pre-image and the way back: whatever is done to a tree, restoring makes it what the manifest recorded, and leaves
  * the vserver's own data alone.
  */
-#include "must.h"
+#include "tests/unit/must.h"
 
 #include "vpkg/manifest.h"
 #include <linux/openat2.h>

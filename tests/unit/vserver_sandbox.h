@@ -4,38 +4,19 @@
  */
 #pragma once
 
+#include "tests/unit/sysroot.h"
 #include "vserver/vserver.h"
 
-#include <ftw.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/mount.h>
-#include <cmocka.h>
-
-static char sandbox_root[64];
-
-static inline void sandbox_write(const char *path, const char *text)
-{
-	_cleanup_free_ char *full = xasprintf("%s%s", sandbox_root, path);
-	_cleanup_free_ char *dir = xstrdup(path);
-	_cleanup_close_ int fd = -1, at = -1;
-
-	*strrchr(dir, '/') = 0;
-	at = place_dir(dir, 0755, NULL);
-	assert_true(at >= 0);
-	fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-}
 
 static inline void sandbox_vserver(const char *name, const char *conf)
 {
 	_cleanup_free_ char *file = xasprintf("/etc/vservers/%s.conf", name),
 			    *marker = xasprintf("/vservers/%s/etc/x", name);
 
-	sandbox_write(file, conf);
-	sandbox_write(marker, "");
+	put(file, conf);
+	put(marker, "");
 }
 
 static inline bool sandbox_map(const char *file, unsigned id)
@@ -46,20 +27,6 @@ static inline bool sandbox_map(const char *file, unsigned id)
 	return fd >= 0 && write(fd, text, strlen(text)) > 0;
 }
 
-/* Whether the system calls are there that all of vserver/ stands on: under valgrind they may not be. */
-static inline bool sandbox_possible(void)
-{
-	_cleanup_close_ int fd = path_open(AT_FDCWD, ".", O_PATH, 0);
-	_cleanup_close_ int tree = open_tree(AT_FDCWD, "/nonexistent", OPEN_TREE_CLOEXEC);
-
-	if (fd == -ENOSYS || (tree < 0 && errno == ENOSYS)) {
-		puts("1..0 # SKIP no openat2 or open_tree here");
-		return false;
-	}
-	return true;
-}
-
-/* Whether a namespace could be had; else the tests have nothing to stand in. */
 static inline bool sandbox_enter(void)
 {
 	unsigned uid = geteuid(), gid = getegid();
@@ -81,17 +48,24 @@ static inline bool sandbox_enter(void)
 	return mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-static inline int sandbox_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Why these tests have nothing to stand on, or NULL: under valgrind the system calls may not be there that all of
+ * vserver/ needs. */
+static inline const char *sandbox_calls_missing(void)
 {
-	return remove(path);
+	_cleanup_close_ int fd = path_open(AT_FDCWD, ".", O_PATH, 0);
+	_cleanup_close_ int tree = open_tree(AT_FDCWD, "/nonexistent", OPEN_TREE_CLOEXEC);
+
+	return fd == -ENOSYS || (tree < 0 && errno == ENOSYS) ? "no openat2 or open_tree here" : NULL;
 }
 
-static inline int sandbox_setup(void **state)
+/* The same, or enters a mount namespace. */
+static inline const char *sandbox_missing(void)
 {
-	snprintf(sandbox_root, sizeof(sandbox_root), "/tmp/vpkg-test.XXXXXX");
-	if (!mkdtemp(sandbox_root))
-		return -1;
-	return setenv("VPKG_SYSROOT", sandbox_root, 1);
+	const char *calls = sandbox_calls_missing();
+
+	if (calls || sandbox_enter())
+		return calls;
+	return "no mount namespace for this user here; run as root, or allow user namespaces";
 }
 
 static inline int sandbox_teardown(void **state)
@@ -100,5 +74,7 @@ static inline int sandbox_teardown(void **state)
 
 	while (umount2(home, MNT_DETACH) == 0)
 		;
-	return nftw(sandbox_root, sandbox_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	return sysroot_teardown(state);
 }
+
+#define T(f) cmocka_unit_test_setup_teardown(f, sysroot_setup, sandbox_teardown)
