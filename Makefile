@@ -145,9 +145,12 @@ CMOCKA = $(shell pkg-config --libs cmocka)
 ASAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_SECONDS ?= 5
-PROVE := prove -e tests/lib/run
+PROVE := prove --timer -e tests/lib/run
 CLI := $(wildcard tests/cli/*.t)
-ROOT := $(wildcard tests/root/*.t)
+# Two lanes side by side. The first has what kills vpkg and what looks for remains of killed ones: they would see each other's.
+# Tests in neither lane freeze all vservers and time what they do: one by one after these, with nothing beside them.
+LANES := {attack,badinput,install,kill} {bootstrap_debian,bootstrap_rpm,full}
+ROOT := -j2 $(LANES:%=--rules='seq=tests/root/%.t') $(wildcard tests/root/*.t)
 AGAIN = +@$(MAKE) --no-print-directory
 BUILD = $(AGAIN) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -181,14 +184,14 @@ check-built:
 	VPKG_B=$(B) $(PROVE) -j2 $(UNITS) $(CLI)
 	$(AGAIN) asan
 	$(AGAIN) fuzz
-	$(if $(ROOT),VPKG_B=$(B) $(PROVE) $(ROOT))
+	VPKG_B=$(B) $(PROVE) $(ROOT)
 
 # valgrind knows neither openat2 nor pidfd_open in Debian 12; the sanitizers of asan and fuzz do its work.
 check-long: check
 	$(AGAIN) fuzz FUZZ_SECONDS=120
 	$(BUILD) B=$(B)/clang CC=clang all units
 	VPKG_B=$(B)/clang $(PROVE) -j2 $(UNITS:$(B)/%=$(B)/clang/%) $(CLI)
-	$(if $(ROOT),VPKG_B=$(B)/clang $(PROVE) $(ROOT))
+	VPKG_B=$(B)/clang $(PROVE) $(ROOT)
 	VPKG_B=$(B) $(PROVE) -v tests/long/kill.t # VPKG_ROUNDS=N, 300
 
 # Only what T names.

@@ -32,8 +32,12 @@ static int map_ids(pid_t pid, int tree, uint32_t base, struct err *e)
 			    *path = xasprintf("/proc/%d/ns/user", (int)pid);
 	_cleanup_close_ int userns = -1;
 	/* suid programs are for the vserver's users: only its own clone has them. Device nodes are in its /dev alone.
-	 */
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, .attr_clr = MOUNT_ATTR_NOSUID};
+	 * Private, because pivot_root refuses a shared mount, which all are where systemd is the host's init. */
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV,
+		.attr_clr = MOUNT_ATTR_NOSUID,
+		.propagation = MS_PRIVATE,
+	};
 	int r;
 
 	r = write_proc(pid, "uid_map", map, e);

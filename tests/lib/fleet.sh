@@ -4,6 +4,7 @@
 #
 #	mkdeb NAME VERSION [FIELD: VALUE | +PATH=TEXT | @SCRIPT=TEXT]…   makes $TMP/pkgs/NAME_VERSION.deb and prints its path
 #	picture VSERVER          every path that packages could change: type, mode, owner, times, digest
+#	copy FROM TO             makes a vserver just like another, unshared
 #	leftovers                what a run may not leave: contexts' processes, cgroups, mounts below the tree
 #	mini                     makes the RPM test distribution once a build; prints its directory
 
@@ -36,11 +37,26 @@ picture() {
 		find . -xdev \( -path ./var/log -o -path ./dev -o -path ./proc \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
 }
 
-leftovers() {
+copy() {
+	cp -a "$VPKG_SYSROOT/vservers/$1" "$VPKG_SYSROOT/vservers/$2" &&
+		sed '/^UIDMAP/d; /^S_HOSTNAME/d' "$VPKG_SYSROOT/etc/vservers/$1.conf" >"$VPKG_SYSROOT/etc/vservers/$2.conf"
+}
+
+# A context's cgroup is locked as long as its caller lives: other tests' contexts are not ours to complain of.
+dead_cgroups() {
 	local unified
 	unified=$(awk '$(NF-2) == "cgroup2" || $0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
-	# A context's cgroup is locked as long as its caller lives: other tests' contexts are not ours to complain of.
-	[ ! -d "$unified/vserver" ] || find "$unified/vserver" -mindepth 1 -type d -name '[0-9]*' -exec flock -n {} echo {} \;
+	[ ! -d "$unified/vserver" ] || find "$unified/vserver" -mindepth 1 -type d -name '[0-9]*' -exec flock -n {} echo {} \; | sort
+}
+
+tap_dead=$(dead_cgroups)
+
+# Those that were dead before this test are not its own either.
+new_cgroups() { comm -13 <(echo "$tap_dead") <(dead_cgroups); }
+
+leftovers() {
+	# What is there only once is another test's, about to be locked.
+	[ -z "$(new_cgroups)" ] || comm -12 <(new_cgroups) <(sleep 0.3; new_cgroups)
 	awk -v t="$VPKG_SYSROOT/vservers/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo
 	ls -A "$VPKG_SYSROOT/vservers/.undo" "$VPKG_SYSROOT/var/lib/vpkg/journal" "$VPKG_SYSROOT/var/cache/vpkg/tmp" 2>/dev/null |
 		grep -v -e : -e '^$'
@@ -49,6 +65,6 @@ leftovers() {
 }
 
 mini() {
-	tests/rpmdistro/make "$BUILD/mini" --version-bump less >"$BUILD/mini.log" 2>&1 || { tail "$BUILD/mini.log" >&2; return 1; }
+	tests/rpmdistro/make "$BUILD/mini" --version-bump less >"$TMP/mini.log" 2>&1 || { tail "$TMP/mini.log" >&2; return 1; }
 	echo "$BUILD/mini"
 }

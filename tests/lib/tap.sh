@@ -3,7 +3,7 @@
 # TAP for the test scripts in tests/cli and tests/root. A script begins with
 #
 #	. "$(dirname "$0")/../lib/tap.sh"
-#	need_root; need_cmd rpmbuild; private_mounts "$@"	# each only where it is needed
+#	need_root; need_cmd rpmbuild; private_mounts "$@"; own_disk	# each only where it is needed
 #
 # and then has: TOP (the checkout, the working directory), BIN (the built programs, first in PATH), TMP (an empty directory of
 # this test, below build/tmp), VPKG_SYSROOT=$TMP/root (exported), TESTDATA (after need_testdata). Everything in TMP,
@@ -194,6 +194,18 @@ private_mounts() {
 	must_have "needs mount namespaces" unshare -m --propagation private true
 	tap_cleanup
 	TAP_PRIVATE=1 exec unshare -m --propagation private -- bash "$tap_self" "$@"
+}
+
+# TMP becomes an ext4 of its own that is never flushed to the disk: else a test of whole trees waits for fsync most of its
+# time, and only a power failure could tell the difference. Its image has no name any more: however the test ends, with its
+# last process the disk is gone, sealed files and all. Call it after private_mounts.
+own_disk() {
+	local image=$TMP.img
+	truncate -s 6G "$image" && mkfs.ext4 -q -m 0 -E root_owner=0:0 "$image" && mount -o loop,nobarrier,noinit_itable "$image" "$TMP" ||
+		diag "no loop device: the disk itself is used, which is slower"
+	rm -f "$image"
+	chmod 700 "$TMP"
+	mkdir -p "$VPKG_SYSROOT"
 }
 
 on_exit() { tap_exits+=("$*"); }

@@ -152,12 +152,6 @@ packages() { # FAMILY N
 	ls "$out"/*
 }
 
-# A second vserver just like the first one.
-copy() { # FROM TO
-	cp -a "$VPKG_SYSROOT/vservers/$1" "$VPKG_SYSROOT/vservers/$2" &&
-		sed '/^UIDMAP/d; /^S_HOSTNAME/d' "$VPKG_SYSROOT/etc/vservers/$1.conf" >"$VPKG_SYSROOT/etc/vservers/$2.conf"
-}
-
 kill_setup() {
 	local old t0
 	mkdir -p "$VPKG_SYSROOT/vservers"
@@ -181,12 +175,14 @@ kill_setup() {
 	diag "a run takes about $run_ms ms"
 }
 
-# Everything in the tree, but for logs, what the context mounts over, and what each reader of an rpm database makes anew.
+# Everything in the tree, but for logs, scratch (rpm's scriptlets lie in /var/tmp as they run), what the context mounts over, and
+# what each reader of an rpm database makes anew.
 shot() { # VSERVER
+	local aside='-path ./var/log -o -path ./var/tmp -o -path ./dev -o -path ./proc -o -path ./tmp'
 	(cd "$VPKG_SYSROOT/vservers/$1" || exit 1
-		find . -xdev \( -path ./var/log -o -path ./dev -o -path ./proc -o -path ./tmp \) -prune -o -printf '%P\t%y %m %U:%G %s %T@ %l\n' |
+		find . -xdev \( $aside \) -prune -o -printf '%P\t%y %m %U:%G %s %T@ %l\n' |
 			sed -E -e 's/(\td \S+ \S+ )[0-9]+ /\1/' -e '/^var\/lib\/rpm\/rpmdb.sqlite-shm/d' | sort
-		find . -xdev \( -path ./var/log -o -path ./dev -o -path ./proc -o -path ./tmp \) -prune -o -type f -printf '%P\0' | sort -z |
+		find . -xdev \( $aside \) -prune -o -type f -printf '%P\0' | sort -z |
 			grep -zvx var/lib/rpm/rpmdb.sqlite-shm | xargs -0 sha256sum | sed -E 's/^(\S+)  (.*)/\2\t\1/')
 }
 
@@ -242,15 +238,18 @@ strike() { # VICTIM PID
 }
 
 wait_for() { # WHEN PID VSERVER
-	local i
+	local i state
 	case $1 in
 	[0-9]*) sleep "$(awk -v s="$1" -v ms=$run_ms 'BEGIN { printf "%.3f", s * ms / 1000 }')" ;;
 	*)
 		for i in $(seq 3000); do
-			[ -e /proc/$2/stat ] && [ "$(awk '{ print $3 }' /proc/$2/stat)" != Z ] || return 1
+			read -r _ _ state _ 2>/dev/null </proc/$2/stat && [ $state != Z ] || return 1
 			case $1 in
 			preparing | applying | committed)
-				[ "$(cat "$VPKG_SYSROOT/var/lib/vpkg/journal/$3/state" 2>/dev/null)" = $1 ] && return ;;
+				state=
+				read -r state 2>/dev/null <"$VPKG_SYSROOT/var/lib/vpkg/journal/$3/state"
+				[ "$state" = $1 ] && return
+				;;
 			*) [ -e "$VPKG_SYSROOT/vservers/$3/$1" ] && return ;;
 			esac
 			sleep 0.002
@@ -261,9 +260,9 @@ wait_for() { # WHEN PID VSERVER
 
 # What must hold after a recovery, whatever happened. Prints what does not.
 sound() {
-	local v d
-	d=$(stat -Lc '%d:%i' "$VPKG_SYSROOT"/vservers/*/)
-	stat -Lc '%d:%i %n' /proc/[0-9]*/root 2>/dev/null | grep -F "$d" | sed 's/^/still runs: /'
+	local v
+	{ stat -Lc '%d:%i' "$VPKG_SYSROOT"/vservers/*/; stat -Lc '%d:%i %n' /proc/[0-9]*/root 2>/dev/null; } |
+		awk 'NF == 1 { tree[$1] = 1 } NF == 2 && $1 in tree { print "still runs: " $2 }'
 	ls -A "$VPKG_SYSROOT/vservers/.undo" "$VPKG_SYSROOT/var/lib/vpkg/journal" "$VPKG_SYSROOT/var/cache/vpkg/tmp" \
 		"$VPKG_SYSROOT/vservers/.unify/tmp" 2>/dev/null | grep -v -e : -e '^$' | sed 's/^/left: /'
 	lsattr -R "$VPKG_SYSROOT/vservers/.unify/objects" 2>/dev/null | awk '$2 ~ /objects\/..\// && $1 !~ /i/ { print "unsealed: " $0 }'

@@ -7,6 +7,7 @@
 need_root
 need_cmd dpkg-deb rpmbuild createrepo_c apt-get lsattr
 private_mounts "$@"
+own_disk
 
 MINI=$(mini) || skip_all "the RPM test distribution could not be made"
 kill_setup || { fail "setting up"; done_testing; }

@@ -6,10 +6,11 @@
 need_root
 need_cmd dpkg-deb
 private_mounts "$@"
+own_disk
 
 ok "bootstrap web1" vpkg bootstrap web1 debian/12
-ok "web2" vpkg bootstrap web2 debian/12
-ok "evil, which ALL leaves out later" vpkg bootstrap evil debian/12
+ok "web2, just like it" copy web1 web2
+ok "evil, which ALL leaves out later" copy web1 evil
 V=$VPKG_SYSROOT/vservers
 names=$(for i in $(seq 40); do echo "/usr/share/tool/$i"; done)
 version() { # N: forty files that differ in each version

@@ -10,6 +10,7 @@
 need_root
 need_cmd gpg perl dpkg-deb dpkg-scanpackages setpriv setsid rpmbuild createrepo_c
 private_mounts "$@"
+own_disk
 VS=$VPKG_SYSROOT/vservers
 
 # ---- what there is to spoil -----------------------------------------------------------------------------------------
@@ -58,9 +59,12 @@ says() { # STATUS DESC REGEX: of the last run
 	one_line "$err" "$2: one line"
 	like "$err" "^v[a-z]+: .*$3" "$2: says so"
 }
+# Its file system and path there, as every namespace's mountinfo has them: other tests have vservers of that name too.
 mine() { # NAME: processes that see its unfinished tree, mounts of it
-	grep -lsE "/\.new-$1[/ ]" /proc/[0-9]*/mountinfo | grep -v -e "/proc/self/" -e "/proc/$$/"
-	grep -E "/\.new-$1[/ ]" /proc/self/mountinfo
+	local at
+	at=$(findmnt -rno MAJ:MIN,FSROOT,TARGET -T "$VS" | tail -n 1 | awk -v p="$VS" '{ sub("/$", "", $2); sub("/$", "", $3); print $1, $2 substr(p, length($3) + 1) }')
+	grep -lsE " $at/\.new-$1[/ ]" /proc/[0-9]*/mountinfo | grep -v -e "/proc/self/" -e "/proc/$$/"
+	grep -E " $VS/\.new-$1[/ ]" /proc/self/mountinfo
 }
 clean() { # NAME DESC
 	is "$(places)" "$before" "$2: nothing is left"
@@ -228,11 +232,13 @@ until_true() {
 unpacking() { [ -e "$VS/.new-web1/usr/share/doc" ] && ! configuring; }
 configuring() { grep -q '^== dpkg --configure' "$VPKG_SYSROOT/var/log/vpkg/bootstrap-web1.log"; }
 gone() { [ -z "$(mine web1)" ]; }
+not_gone() { ! gone; }
 cut_off() { # SIGNAL MOMENT DESC
 	rm -f "$VPKG_SYSROOT/var/log/vpkg/bootstrap-web1.log"
 	setsid "$BIN/vpkg" bootstrap -q web1 "$TMP/test.conf" >"$TMP/.out" 2>"$TMP/.err" </dev/null &
 	local pid=$!
 	until_true $2 || diag "the moment never came"
+	[ "$2" != configuring ] || ok "control: at: $2 there are processes that see it" until_true not_gone
 	if [ "$1" = INT ]; then kill -INT -- -$pid; else kill -9 $pid; fi # Ctrl-C goes to the whole group
 	{ wait $pid; } 2>/dev/null
 	local code=$? text

@@ -7,6 +7,7 @@
 need_root
 need_cmd rpmbuild rpmsign createrepo_c gpg
 private_mounts "$@"
+own_disk
 
 # Debian's rpm has its database in the home directory; and what is in ~/.rpmmacros must not reach a new tree.
 export HOME=$TMP/home

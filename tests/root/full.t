@@ -8,6 +8,7 @@
 need_root
 need_cmd mkfs.ext4 dpkg-deb rpmbuild createrepo_c
 private_mounts "$@"
+own_disk
 VS=$VPKG_SYSROOT/vservers
 CACHE=$VPKG_SYSROOT/var/cache/vpkg
 
@@ -96,7 +97,7 @@ echo x >/usr/lib/grow || { echo 'postinst: No space left on device' >&2; exit 1;
 
 # Too big for the disk, though its file is small.
 mkdir -p "$TMP/big/DEBIAN" "$TMP/big/usr/share/grow"
-truncate -s 900M "$TMP/big/usr/share/grow/big"
+truncate -s $(($(df --output=avail -B1M "$VS" | tail -n 1) + 100))M "$TMP/big/usr/share/grow/big"
 printf 'Package: grow\nVersion: 4\nArchitecture: all\nMaintainer: Tests <tests@example.org>\nDescription: test\n' >"$TMP/big/DEBIAN/control"
 dpkg-deb --root-owner-group -Zgzip -z1 -b "$TMP/big" "$TMP/pkgs/grow_4.deb" >/dev/null
 full_apply d1 "$TMP/pkgs/grow_4.deb" "a deb that is too big"

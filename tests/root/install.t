@@ -6,10 +6,11 @@
 need_root
 need_cmd dpkg-deb jq rpmbuild createrepo_c
 private_mounts "$@"
+own_disk
 
 MINI=$(mini) || skip_all "the RPM test distribution could not be made"
 ok "bootstrap web1" vpkg bootstrap web1 debian/12
-ok "web2, the same release" vpkg bootstrap web2 debian/12
+ok "web2, just like it" copy web1 web2
 ok "rpm1, another family" vpkg bootstrap rpm1 "$MINI/mini-1.conf" --include less
 V=$VPKG_SYSROOT/vservers
 big() { head -c 100000 /dev/zero | tr '\0' "$1"; }
@@ -63,13 +64,13 @@ like "$out" 'rpm1 +undone' "is undone"
 # ---- scripts that ask
 exits 0 "a script that reads its standard input does not block" \
 	vpkg web1 -- "$(mkdeb asks 1 '@postinst=read answer; [ -z "$answer" ]; ! [ -t 0 ]')"
-svc=$(mkdeb svc 1 "@postinst=invoke-rc.d x start; /usr/sbin/invoke-rc.d x start; sleep 1000 & exit 0")
+svc=$(mkdeb svc 1 "@postinst=invoke-rc.d x start; /usr/sbin/invoke-rc.d x start; sleep 1000.$$ & exit 0")
 exits 0 "a script that starts services" vpkg web1 -- "$svc"
-is "$(pgrep -fx 'sleep 1000')" "" "leaves no process"
+is "$(pgrep -fx "sleep 1000.$$")" "" "leaves no process"
 
 # ---- interrupted
 rm "$V/web2/etc/refuse"
-slow=$(mkdeb tool 4.0 "+usr/bin/tool=$(big 4)" "@postinst=touch /started; sleep 300")
+slow=$(mkdeb tool 4.0 "+usr/bin/tool=$(big 4)" "@postinst=touch /started; sleep 300.$$")
 p2=$(picture web2)
 for signal in INT KILL; do
 	vpkg web2 -- "$slow" >"$TMP/log" 2>&1 &
@@ -78,8 +79,8 @@ for signal in INT KILL; do
 	ok "the transaction is in its middle ($signal)" test -e "$V/web2/started"
 	kill -$signal $pid
 	wait $pid 2>/dev/null
-	for _ in $(seq 100); do pgrep -fx 'sleep 300' >/dev/null || break; sleep 0.1; done
-	is "$(pgrep -fx 'sleep 300')" "" "no process outlives it ($signal)"
+	for _ in $(seq 100); do pgrep -fx "sleep 300.$$" >/dev/null || break; sleep 0.1; done
+	is "$(pgrep -fx "sleep 300.$$")" "" "no process outlives it ($signal)"
 	exits 0 "vpkg recover" vpkg recover
 	is "$(diff <(echo "$p2") <(picture web2))" "" "the vserver is as before ($signal)"
 	is "$(leftovers)" "" "nothing is left behind ($signal)"

@@ -253,9 +253,8 @@ for i in $(seq 1 15); do
 		k=before_$v
 		[ "$(digest_tree $v)" = "${!k}" ] || bad=$((bad + 1))
 	done
-	rm -rf "$TMP/copy" # back to private files, so that each round has work to do
-	cp -a "$VS/k1" "$TMP/copy" && chattr -R -f -i "$VS/k1" && rm -rf "$VS/k1" && mv "$TMP/copy" "$VS/k1"
-	vunify -q k2 >/dev/null 2>&1 # seals what the line above unsealed
+	# Private files again, so that each round has work to do. The sealed ones go aside.
+	cp -a "$VS/k1" "$VS/.copy" && mv "$VS/k1" "$VS/.k1-$i" && mv "$VS/.copy" "$VS/k1"
 done
 is "$stuck" 0 "15 times kill -9: no helper is left, the vservers are thawed"
 is "$bad" 0 "15 times kill -9: every object is sealed, every tree is as it was"
@@ -286,7 +285,7 @@ if mount -o loop "$TMP/image" "$TMP/small" 2>/dev/null; then
 	one_line "$err" "one line"
 	is "$(ls -A "$VS/.unify/tmp")" "" "what was begun is removed"
 	rm "$TMP/small/fill"
-	sync
+	sync -f "$TMP/small"
 	fallocate -l $((free - 10))M "$TMP/small/fill.new"
 	ok "room for one at a time" vunify --json s1 s2
 	is "$(field s1 shared),$(field s2 shared)" 3,3 "is enough"
