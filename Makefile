@@ -4,7 +4,7 @@
 # A room is a directory: all its *.c but main_*.c become build/libROOM.a; each ROOM/main_PROG.c becomes build/bin/PROG (a '+'
 # in the name stands for '-'). man/PROG.8.scd becomes the manual page and the text of PROG --help.
 #
-#   make            the programs and manual pages, in build/          make check      every test (as root, under 15 minutes)
+#   make            the programs and manual pages, in build/          make check      every test (as root, under 30 minutes)
 #   make deps       installs the Debian packages that this needs      make check-long the same, longer fuzzing, and all built by clang
 #   make demo       shows the main job on real packages               make bench      ratios against other programs
 #   make install    DESTDIR, prefix and sysconfdir are honoured       make asan, fuzz  parts of check alone; make format
@@ -22,7 +22,7 @@ SANITIZE ?=
 # make V=1 shows the commands.
 Q := $(if $(V),,@)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
-PKGS := libsolv libsolvext rpm libarchive libcurl libcap libseccomp libcrypto json-c inih
+PKGS := libsolv libsolvext rpm libarchive libcurl libcap libseccomp libbpf libcrypto json-c inih
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVPKG_PREFIX='"$(prefix)"' -I. -I$(B) $(WARN) \
@@ -32,11 +32,12 @@ ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVPKG_PREFIX='"$(p
 DEPS := \
 	make gcc libc6-dev linux-libc-dev pkgconf scdoc \
 	libsolv-dev libsolvext-dev librpm-dev libarchive-dev libcurl4-openssl-dev libcap-dev libseccomp-dev libssl-dev \
-	libjson-c-dev libinih-dev \
+	libjson-c-dev libinih-dev libbpf-dev bpftool clang llvm \
 	gpgv ca-certificates debian-archive-keyring \
-	clang clang-format libclang-rt-14-dev libcmocka-dev perl busybox-static \
+	clang-format libclang-rt-14-dev libcmocka-dev perl busybox-static \
 	gpg gpg-agent rpm createrepo-c cpio dpkg-dev debootstrap mmdebstrap rpm2cpio \
-	e2fsprogs xfsprogs btrfs-progs attr acl util-linux procps xz-utils zstd jq
+	e2fsprogs xfsprogs btrfs-progs attr acl util-linux procps xz-utils zstd jq libcap2-bin \
+	iproute2 dnsmasq-base bind9-dnsutils curl qemu-system-x86
 
 # In the order of dependency: each sees only the public headers of those before it (tests/cli/rooms.t).
 ROOMS := lib kernel vserver unify repo bootstrap vpkg
@@ -46,7 +47,7 @@ below = $(if $(filter $(1),$(firstword $(2))),$(2),$(call below,$(1),$(wordlist 
 libs_of = $(patsubst %,$(B)/lib%.a,$(call below,$(1),$(ROOMS_BACK)))
 ROOM_LIBS := $(call libs_of,vpkg)
 
-srcs = $(filter-out $(1)/main_%.c,$(wildcard $(1)/*.c))
+srcs = $(filter-out $(1)/main_%.c %.bpf.c,$(wildcard $(1)/*.c))
 MAINS := $(foreach r,$(ROOMS),$(wildcard $(r)/main_*.c))
 prog = $(subst +,-,$(patsubst main_%,%,$(basename $(notdir $(1)))))
 PROGS := $(foreach m,$(MAINS),$(B)/bin/$(call prog,$(m)))
@@ -96,6 +97,25 @@ $(B)/bin/$(call prog,$(1)): $(patsubst %.c,$(B)/%.o,$(1)) $(call libs_of,$(first
 endef
 $(foreach m,$(MAINS),$(eval $(call PROG_RULES,$(m))))
 
+# kernel/X.bpf.c is compiled for the kernel's own machine and becomes kernel/X.skel.h, the object in a header. v3 is the
+# newest instruction set that Debian 12's clang may use.
+BPF_CLANG ?= clang
+BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+BPF_SYSTEM := $(addprefix -idirafter ,$(shell $(BPF_CLANG) -print-file-name=include 2>/dev/null) \
+	/usr/include/$(shell uname -m)-linux-gnu /usr/include)
+BPF_SKELS := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard kernel/*.bpf.c))
+
+$(B)/%.bpf.o: %.bpf.c $(wildcard kernel/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  BPF   $<"
+	$(Q)$(BPF_CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
+		-Wno-missing-declarations -I. -nostdlibinc $(BPF_SYSTEM) -c -o $@ $<
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(Q)bpftool gen object $(basename $@).linked.o $<
+	$(Q)bpftool gen skeleton $(basename $@).linked.o name $(notdir $*)_bpf >$@.new
+	@mv $@.new $@
+
 # What the objects were compiled with: another CC, prefix or CFLAGS makes them again.
 $(B)/flags: export FLAGS = $(CC) $(ALL_CFLAGS)
 $(B)/flags: FORCE
@@ -104,7 +124,7 @@ $(B)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-$(B)/%.o: %.c $(B)/flags | have-libs $(HELPS)
+$(B)/%.o: %.c $(B)/flags | have-libs $(HELPS) $(BPF_SKELS)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -149,7 +169,7 @@ PROVE := prove --timer -e tests/lib/run
 CLI := $(wildcard tests/cli/*.t)
 # Two lanes side by side. The first has what kills vpkg and what looks for remains of killed ones: they would see each other's.
 # Tests in neither lane freeze all vservers and time what they do: one by one after these, with nothing beside them.
-LANES := {attack,badinput,install,kill} {bootstrap_debian,bootstrap_rpm,full}
+LANES := {attack,badinput,install,kill} {bootstrap_debian,bootstrap_rpm,full,chbind,chbind_servers,chbind_sockets,capability,setattr}
 ROOT := -j2 $(LANES:%=--rules='seq=tests/root/%.t') $(wildcard tests/root/*.t)
 AGAIN = +@$(MAKE) --no-print-directory
 BUILD = $(AGAIN) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -173,7 +193,7 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ROOM_LIBS)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -Wl,--as-needed -o $@ $< $(ROOM_LIBS) $(LIBS)
 
-.SECONDARY: $(HELPS) $(UNITS:=.o) $(FUZZERS:$(B)/%=$(B)/tests/fuzz/%.o)
+.SECONDARY: $(BPF_SKELS) $(BPF_SKELS:.skel.h=.bpf.o) $(HELPS) $(UNITS:=.o) $(FUZZERS:$(B)/%=$(B)/tests/fuzz/%.o)
 
 .PHONY: check check-built check-long test asan fuzz
 check: deps
@@ -185,6 +205,7 @@ check-built:
 	$(AGAIN) asan
 	$(AGAIN) fuzz
 	VPKG_B=$(B) $(PROVE) $(ROOT)
+	VPKG_MUST_RUN=1 VPKG_B=$(B) $(PROVE) tests/vm/vm.t
 
 # valgrind knows neither openat2 nor pidfd_open in Debian 12; the sanitizers of asan and fuzz do its work.
 check-long: check
@@ -192,6 +213,7 @@ check-long: check
 	$(BUILD) B=$(B)/clang CC=clang all units
 	VPKG_B=$(B)/clang $(PROVE) -j2 $(UNITS:$(B)/%=$(B)/clang/%) $(CLI)
 	VPKG_B=$(B)/clang $(PROVE) $(ROOT)
+	VPKG_B=$(B) $(PROVE) tests/vm/harness.t
 	VPKG_B=$(B) $(PROVE) -v tests/long/kill.t # VPKG_ROUNDS=N, 300
 
 # Only what T names.
@@ -215,9 +237,10 @@ demo: deps
 
 bench: all
 	VPKG_B=$(B) bench/run
+	VPKG_B=$(B) bench/costs
 
 format:
-	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch] tests/vm/guest/*.[ch])
 
 # What a killed test or demo left may be sealed.
 clean:

@@ -1,237 +1,153 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Starting a context from the host's side: its cgroup, its namespaces, its idmapped clone of the tree, its life until
- * the command ends.
+ * Security contexts where the kernel decides (context.bpf.c): the loaded piece, and the prctl by which a process asks.
  */
-#include "kernel/inside.h"
+#include "kernel/context.h"
+#include "kernel/load.h"
+#include "kernel/number.h"
+#include "kernel/context.skel.h"
 
-#include <linux/sched.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 
-#define NAMESPACES (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC)
+_Static_assert(CTX_LOCK == CONTEXT_LOCK && CTX_NPROC == CONTEXT_NPROC && CTX_PRIVATE == CONTEXT_PRIVATE &&
+		       CTX_HIDEINFO == CONTEXT_HIDEINFO,
+	       "the programs know the same flags");
+_Static_assert((uint32_t)CTX_NEXT == CONTEXT_NEXT && (uint32_t)CTX_STAY == CONTEXT_STAY && CTX_LAST == CONTEXT_LAST &&
+		       CTX_LAST_FIXED == CONTEXT_LAST_FIXED,
+	       "… and the same numbers");
 
-static int write_proc(pid_t pid, const char *name, const char *text, struct err *e)
+/* ---- the piece --------------------------------------------------------------------------------------------------- */
+
+static struct bpf_object *piece_open(void **ret_skel)
 {
-	_cleanup_free_ char *path = xasprintf("/proc/%d/%s", (int)pid, name);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	struct context_bpf *skel = context_bpf__open();
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return err_sys(e, "context: %s", path);
+	*ret_skel = skel;
+	return skel ? skel->obj : NULL;
+}
+
+static void piece_close(void *skel)
+{
+	context_bpf__destroy(skel);
+}
+
+/* Until 6.2 a program that is interrupted by itself, on one processor, is left out. An LSM program is so only where
+ * kernel code can be preempted: there a fork could lose its context. The kernel's own function that came with the cure
+ * tells whether it is this one's. */
+static bool loses_programs(void)
+{
+	_cleanup_close_ int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	char line[4096];
+	ssize_t n = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+	struct utsname u;
+
+	line[n > 0 ? n : 0] = 0;
+	uname(&u);
+	if (kernel_func_takes("__bpf_prog_enter_recur", 2))
+		return false;
+	return strstr(u.version, " PREEMPT ") || strstr(u.version, " PREEMPT_RT ") || strstr(line, "preempt=full");
+}
+
+static int piece_tune(void *opened, int home, struct err *e)
+{
+	struct context_bpf *skel = opened;
+	struct stat st;
+
+	if (fstat(home, &st) < 0)
+		return err_sys(e, "cgroup /vserver");
+	if (loses_programs())
+		return err_set(e, -EOPNOTSUPP,
+			       "context: this kernel may leave out a program that is preempted (before Linux 6.2, "
+			       "fully preemptible); boot it with preempt=voluntary");
+	skel->rodata->home = st.st_ino;
+	bpf_program__set_autoload(skel->progs.context_ioctl_compat, kernel_func_takes("bpf_lsm_file_ioctl_compat", 3));
 	return 0;
 }
 
-/* Maps the ids and idmaps the tree's clone with the context's own user namespace. */
-static int map_ids(pid_t pid, int tree, uint32_t base, struct err *e)
+const struct piece context_piece = {
+	.name = "context",
+	.layout = CONTEXT_LAYOUT,
+	.open = piece_open,
+	.close = piece_close,
+	.tune = piece_tune,
+};
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+/* The answer, 0…255, or -errno. */
+static int ask(enum context_op op, uint32_t number, uint32_t flags)
 {
-	_cleanup_free_ char *map = xasprintf("0 %u %u\n", base, CTX_IDS),
-			    *path = xasprintf("/proc/%d/ns/user", (int)pid);
-	_cleanup_close_ int userns = -1;
-	/* suid programs are for the vserver's users: only its own clone has them. Device nodes are in its /dev alone.
-	 * Private, because pivot_root refuses a shared mount, which all are where systemd is the host's init. */
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV,
-		.attr_clr = MOUNT_ATTR_NOSUID,
-		.propagation = MS_PRIVATE,
-	};
-	int r;
-
-	r = write_proc(pid, "uid_map", map, e);
-	if (r == 0)
-		r = write_proc(pid, "gid_map", map, e);
-	if (r < 0)
-		return r;
-	userns = open(path, O_RDONLY | O_CLOEXEC);
-	if (userns < 0)
-		return err_sys(e, "context: %s", path);
-	attr.userns_fd = (uint64_t)userns;
-	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
-		struct utsname u;
-
-		uname(&u);
-		return err_sys(
-			e,
-			"idmapped mount of the tree (needs Linux 5.12 for ext4 and xfs, 5.15 for btrfs, 6.3 for tmpfs; "
-			"this is %s)",
-			u.release);
-	}
-	return 0;
-}
-
-static int clone_tree(int root, struct err *e)
-{
-	int fd = open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-
-	return fd < 0 ? err_sys(e, "a mount of the tree (root is needed)") : fd;
-}
-
-static int clone_packages(int dir, struct err *e)
-{
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-	};
-	int fd = open_tree(dir, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, "a mount of the packages");
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
-		err_sys(e, "a read-only mount of the packages");
-		close_fd(fd);
+	if (prctl(CONTEXT_PRCTL, (unsigned long)op, (unsigned long)number, (unsigned long)flags, 0UL) == 0)
 		return -EINVAL;
-	}
-	return fd;
+	return errno >= CONTEXT_DONE && errno < CONTEXT_DONE + 256 ? errno - CONTEXT_DONE : -errno;
 }
 
-enum { IN, OUT, ERR, SYNC, REPORT, PIPES };
-
-static void close_pipes(int p[PIPES][2])
+bool ctx_live(void)
 {
-	for (int i = 0; i < PIPES; i++)
-		for (int k = 0; k < 2; k++)
-			p[i][k] = close_fd(p[i][k]);
+	return ask(CONTEXT_HELLO, 0, 0) == CONTEXT_LAYOUT;
 }
 
-static int open_pipes(int p[PIPES][2], struct err *e)
+int ctx_number(uint32_t *ret, struct err *e)
 {
-	for (int i = 0; i < PIPES; i++)
-		p[i][0] = p[i][1] = -1;
-	for (int i = 0; i < PIPES; i++)
-		if (pipe2(p[i], O_CLOEXEC) < 0) {
-			err_sys(e, "pipe");
-			close_pipes(p);
-			return -EMFILE;
-		}
+	int low = ask(CONTEXT_LOW, 0, 0), high = ask(CONTEXT_HIGH, 0, 0);
+
+	if (low == -EPERM || high == -EPERM)
+		return err_set(e, -EPERM, "this context does not tell its number (flag hideinfo)");
+	if (low < 0 || high < 0)
+		return err_set(e, -ENODEV, "the context programs are not loaded; run as root: vserver-kernel load");
+	*ret = (uint32_t)high << 8 | (uint32_t)low;
 	return 0;
 }
 
-static pid_t start(const struct inside *in, int cgroup, int p[PIPES][2], struct err *e)
+static int refusal(int r, uint32_t number, struct err *e)
 {
-	struct clone_args args = {
-		.flags = NAMESPACES | CLONE_INTO_CGROUP | (in->spec->flags & CTX_NO_NET ? CLONE_NEWNET : 0),
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)cgroup,
-	};
-	struct inside child = *in;
-	pid_t pid;
-
-	child.in = p[IN][0];
-	child.out = p[OUT][1];
-	child.err = p[ERR][1];
-	child.sync = p[SYNC][0];
-	child.report = p[REPORT][1];
-	fflush(NULL);
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0) {
-		close(p[SYNC][1]);
-		inside_main(&child);
+	switch (r) {
+	case -EPERM:
+		return err_set(e, r, "context %u: only root in the host's context may name a context's number", number);
+	case -EACCES:
+		return err_set(e, r, "context %u is private: nobody joins it any more", number);
+	case -EXDEV:
+		return err_set(e, r, "this process is locked into its context (flag lock)");
+	case -EEXIST:
+		return err_set(e, r, "context %u is in use", number);
+	case -EBUSY:
+		return err_set(e, r, "a process with several threads cannot move to another context");
+	case -ESRCH:
+		return err_set(e, r, "there is no context %u", number);
+	case -EAGAIN:
+		return err_set(e, r, "no free context number between %u and %u", CONTEXT_FIRST_FREE, CONTEXT_LAST);
+	case -ENOSPC:
+		return err_set(e, r, "the kernel's table of contexts is full; end some processes in contexts");
 	}
-	if (pid < 0)
-		return err_sys(e,
-			       "a context's namespaces (user namespaces must be on: sysctl user.max_user_namespaces, "
-			       "kernel.unprivileged_userns_clone; cgroup v2 writable)");
-	return pid;
+	return err_set(e, r, "context %u: %s", number, strerror(-r));
 }
 
-/* What the first process said before the command began, or nothing. */
-static int read_report(int fd, struct err *e)
+int context_enter(uint32_t number, uint32_t flags, struct err *e)
 {
-	char text[256], *what;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
+	int tries = (CONTEXT_LAST - CONTEXT_FIRST_FREE) / 64 + 1, r;
 
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	errno = (int)strtol(text, &what, 10);
-	return err_sys(e, "context: %s", *what ? what + 1 : "setup");
+	do
+		r = ask(CONTEXT_ENTER, number, flags);
+	while (r == -EAGAIN && --tries);
+	return r < 0 ? refusal(r, number, e) : 0;
 }
 
-static int attend(const struct inside *in, int cgroup, const struct proc_io *io, struct err *e)
+int ctx_enter(int number, unsigned flags, struct err *e)
 {
-	int p[PIPES][2], r = open_pipes(p, e), status;
-	_cleanup_err_ struct err inner = {0};
-	pid_t pid;
-
-	if (r < 0)
-		return r;
-	pid = start(in, cgroup, p, e);
-	if (pid < 0) {
-		close_pipes(p);
-		return pid;
-	}
-	p[IN][0] = close_fd(p[IN][0]);
-	p[OUT][1] = close_fd(p[OUT][1]);
-	p[ERR][1] = close_fd(p[ERR][1]);
-	p[SYNC][0] = close_fd(p[SYNC][0]);
-	p[REPORT][1] = close_fd(p[REPORT][1]);
-	r = map_ids(pid, in->tree, in->spec->uid_base, e);
-	if (r == 0 && write(p[SYNC][1], "", 1) != 1)
-		r = err_sys(e, "context");
-	if (r < 0)
-		p[SYNC][1] = close_fd(p[SYNC][1]); /* without the byte, the first process ends */
-	status = proc_attend(pid, TAKE_FD(p[IN][1]), TAKE_FD(p[OUT][0]), TAKE_FD(p[ERR][0]), io,
-			     in->argv ? in->argv[0] : "context", &inner);
-	if (r == 0)
-		r = read_report(p[REPORT][0], e);
-	close_pipes(p);
-	if (r < 0)
-		return r;
-	return status < 0 ? err_set(e, status, "%s", inner.msg) : status;
+	return context_enter((uint32_t)number, flags & CONTEXT_FLAGS_ALL, e);
 }
 
-static int run(struct inside *in, const struct proc_io *io, struct err *e)
+int ctx_next_child(uint32_t number, unsigned flags, struct err *e)
 {
-	_cleanup_close_ int tree = -1, dev = -1, packages = -1, cgroup = -1;
-	uint32_t number;
-	int r;
+	int r = ask(CONTEXT_CHILD, number, flags);
 
-	tree = clone_tree(in->spec->root, e);
-	if (tree < 0)
-		return tree;
-	dev = device_mount(in->spec->uid_base, in->spec->flags & CTX_STUBS, e);
-	if (dev < 0)
-		return dev;
-	if (in->spec->packages >= 0) {
-		packages = clone_packages(in->spec->packages, e);
-		if (packages < 0)
-			return packages;
-	}
-	cgroup = cgroup_new(&number, e);
-	if (cgroup < 0)
-		return cgroup;
-	in->tree = tree;
-	in->dev = dev;
-	in->packages = packages;
-	r = attend(in, cgroup, io, e);
-	cgroup_drop(number);
-	return r;
+	return r < 0 ? refusal(r, number, e) : 0;
 }
 
-int ctx_run(const struct ctx_spec *spec, const char *const *argv, const char *const *env, const struct proc_io *io,
-	    struct err *e)
+int ctx_serve(uint32_t number, struct err *e)
 {
-	return run(&(struct inside){.spec = spec, .argv = argv, .env = env}, io, e);
-}
+	int r = ask(CONTEXT_SERVE, number, 0);
 
-int ctx_call(const struct ctx_spec *spec, int (*fn)(void *), void *arg, const int *keep, size_t n_keep,
-	     const struct proc_io *io, struct err *e)
-{
-	return run(&(struct inside){.spec = spec, .fn = fn, .arg = arg, .keep = keep, .n_keep = n_keep}, io, e);
-}
-
-int ctx_probe(struct err *e)
-{
-	uint32_t number;
-	_cleanup_close_ int cgroup = -1;
-
-	if (geteuid() != 0)
-		return err_set(e, -EPERM, "only root may enter and change vservers; run this as root");
-	cgroup = cgroup_new(&number, e);
-	if (cgroup < 0)
-		return cgroup;
-	cgroup_drop(number);
-	return 0;
+	return r < 0 ? refusal(r, number, e) : 0;
 }

@@ -18,7 +18,6 @@
 
 #define HOLD "hold"
 #define LOCK_SECONDS 20
-#define FREEZE_MS 5000
 
 static void on_alarm(int sig) {}
 
@@ -46,11 +45,19 @@ static int lock_dir(int fd, struct err *e)
 	return 0;
 }
 
-static int write_freeze(int dir, const char *value)
+int freeze_switch(int cgroup, bool on)
 {
-	_cleanup_close_ int fd = openat(dir, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(cgroup, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
 
-	return fd < 0 || write(fd, value, 1) != 1 ? -errno : 0;
+	return fd < 0 || write(fd, on ? "1" : "0", 1) != 1 ? -errno : 0;
+}
+
+bool freeze_is_on(int cgroup)
+{
+	_cleanup_close_ int fd = openat(cgroup, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
+	char c = '0';
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
 }
 
 static int64_t now_ms(void)
@@ -61,17 +68,17 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Waits for "frozen 1" in cgroup.events. */
-static int wait_frozen(int dir)
+/* Waits for "frozen 1" in cgroup.events. The kernel tells of a change there at most every 10 ms, while freezing takes
+ * less than one: so it is looked at again and again, less often the longer it lasts. */
+int freeze_wait(int cgroup, unsigned ms)
 {
-	_cleanup_close_ int fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	int64_t end = now_ms() + FREEZE_MS;
+	_cleanup_close_ int fd = openat(cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	int64_t end = now_ms() + ms;
 
 	if (fd < 0)
 		return -errno;
-	for (;;) {
+	for (long pause = 10000;; pause = pause < 1000000 ? 2 * pause : pause) {
 		struct pollfd p = {.fd = fd, .events = POLLPRI};
-		int64_t left = end - now_ms();
 		char text[256];
 		ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
@@ -80,9 +87,9 @@ static int wait_frozen(int dir)
 		text[n] = '\0';
 		if (strstr(text, "frozen 1"))
 			return 0;
-		if (left <= 0)
+		if (now_ms() >= end)
 			return -ETIMEDOUT;
-		if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
+		if (ppoll(&p, 1, &(struct timespec){.tv_nsec = pause}, NULL) < 0 && errno != EINTR)
 			return -errno;
 	}
 }
@@ -111,19 +118,20 @@ static int hold_dir(struct err *e)
 	return -ENOENT;
 }
 
-int freeze_begin(struct freeze *ret, struct err *e)
+int freeze_begin(struct freeze *ret, unsigned ms, struct err *e)
 {
 	int dir = hold_dir(e), r;
 
+	clock_gettime(CLOCK_MONOTONIC, &ret->since);
 	if (dir == -ENOENT) {
 		ret->dir = -1; /* without a v2 hierarchy no context can be made */
 		return 0;
 	}
 	if (dir < 0)
 		return dir;
-	r = write_freeze(dir, "1");
+	r = freeze_switch(dir, true);
 	if (r == 0)
-		r = wait_frozen(dir);
+		r = freeze_wait(dir, ms);
 	if (r < 0) {
 		struct freeze f = {.dir = dir};
 
@@ -141,7 +149,7 @@ void freeze_end(struct freeze *f)
 {
 	if (f->dir < 0)
 		return;
-	write_freeze(f->dir, "0");
+	freeze_switch(f->dir, false);
 	unlinkat(f->dir, HOLD, AT_REMOVEDIR);
 	f->dir = close_fd(f->dir);
 }

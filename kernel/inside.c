@@ -4,6 +4,7 @@
  * with, starts the command and reaps. When it ends, the kernel ends everything in the context.
  */
 #include "kernel/inside.h"
+#include "kernel/supervise.h"
 
 #include <grp.h>
 #include <linux/keyctl.h>
@@ -235,19 +236,31 @@ static _Noreturn void command(const struct inside *in)
 	run_program(in);
 }
 
-/* Reaps whatever ends here, until the command does; its status becomes the context's. */
-static _Noreturn void reap(pid_t main_pid)
+static void on_child(int sig) {}
+
+/* Reaps whatever ends here, until the command does; its status becomes the context's. Ends when the supervisor has
+ * ended: without it, calls that it would be asked about fail in a way that no program expects. */
+static _Noreturn void reap(pid_t main_pid, int supervisor)
 {
+	struct pollfd p = {.fd = supervisor, .events = POLLIN};
+	sigset_t child, none;
+
+	/* A child's end interrupts ppoll, and nothing else: none gets lost before it. */
+	sigemptyset(&none);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	signal(SIGCHLD, on_child);
 	for (;;) {
 		int status;
-		pid_t pid = wait(&status);
+		pid_t pid = waitpid(-1, &status, WNOHANG);
 
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid < 0)
-			_exit(125);
 		if (pid == main_pid)
 			_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		if (pid < 0 && errno != EINTR)
+			_exit(125);
+		if (pid == 0 && ppoll(&p, 1, NULL, &none) > 0)
+			_exit(125);
 	}
 }
 
@@ -276,6 +289,11 @@ _Noreturn void inside_main(const struct inside *in)
 	errno = -filter_load(in->spec->flags & CTX_NO_FLUSH);
 	if (errno)
 		give_up(in, "system call filter");
+	if (in->supervisor >= 0) {
+		errno = -supervise_submit(in->supervisor, in->spec->flags & CTX_COW);
+		if (errno)
+			give_up(in, "the supervisor's filter (needs Linux 5.5 or newer)");
+	}
 	drop_capabilities(in);
 	forget_command_line(in);
 	pid = fork();
@@ -283,6 +301,8 @@ _Noreturn void inside_main(const struct inside *in)
 		give_up(in, "fork");
 	if (pid == 0)
 		command(in);
-	close_range(0, ~0u, 0);
-	reap(pid);
+	if (in->supervisor > 0)
+		dup2(in->supervisor, 0);
+	close_range(in->supervisor >= 0, ~0u, 0);
+	reap(pid, in->supervisor >= 0 ? 0 : -1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Between a context's two halves: context.c on the host's side starts it and serves it; inside.c is its first process.
+ * Between a context's two halves: run.c on the host's side starts it and serves it; inside.c is its first process.
  */
 #pragma once
 
@@ -8,11 +8,12 @@
 
 /* What the first process needs of the host's side; every descriptor but the three pipes is a detached mount. */
 struct inside {
-	int tree;     /* the idmapped clone of the tree */
-	int dev;      /* its /dev, nodes included */
-	int packages; /* read-only packages, or -1 */
-	int sync;     /* read: one byte when the id maps are written; end of file when the caller died */
-	int report;   /* write: what failed before the command began */
+	int tree;       /* the idmapped clone of the tree */
+	int dev;        /* its /dev, nodes included */
+	int packages;   /* read-only packages, or -1 */
+	int sync;       /* read: one byte when the id maps are written; end of file when the caller died */
+	int report;     /* write: what failed before the command began */
+	int supervisor; /* a socket: the supervisor's other end, or -1. Closed there: nobody supervises any more */
 	int in, out, err;
 	const struct ctx_spec *spec;
 	const char *const *argv; /* or */

@@ -1,123 +1,230 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Operations on names of files that may be sealed. What needs the seal lifted goes through the window's helper process;
- * what does not is done here at once.
+ * The seal itself, set, taken off, asked for, and tried out: the mark that the programs of seal.bpf.c respect, where
+ * they are loaded, else the immutable attribute.
  */
-#include "kernel/window.h"
+#include "kernel/seal.h"
+#include "kernel/load.h"
+#include "kernel/seal.skel.h"
 
-static unsigned freezes; /* depth of seal_freeze in this process */
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 
-static bool fd_sealed(int fd)
+/* The mark, and dump's attribute beside it: statx shows only that, so that a look at most files needs no ioctl. */
+#define MARK (FS_SYNC_FL | FS_NOATIME_FL | FS_NODUMP_FL)
+/* Set by seal_stat in stx_attributes, a bit that no kernel uses. */
+#define ATTR_MARKED (1ULL << 63)
+
+/* ---- the piece --------------------------------------------------------------------------------------------------- */
+
+static struct bpf_object *piece_open(void **ret_skel)
 {
-	struct statx stx;
+	struct seal_bpf *skel = seal_bpf__open();
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) == 0 && S_ISREG(stx.stx_mode) && seal_is(&stx);
+	*ret_skel = skel;
+	return skel ? skel->obj : NULL;
 }
 
-/* Opens name if a sealed file is there: an O_PATH descriptor, or -1. */
-static int open_sealed(int dir, const char *name)
+static void piece_close(void *skel)
 {
-	int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd >= 0 && !fd_sealed(fd))
-		fd = close_fd(fd);
-	return fd < 0 ? -1 : fd;
+	seal_bpf__destroy(skel);
 }
 
-int seal_freeze(struct err *e)
+/* Each program with the hook that it is for, and how many parameters it knows that to have. */
+static const struct variant {
+	const char *program, *hook;
+	int params;
+	bool may_be_missing; /* the hook is younger than 5.12 */
+} variants[] = {
+	{"seal_open", "bpf_lsm_file_open", 1, false},
+	{"seal_setattr_2", "bpf_lsm_inode_setattr", 2, false},
+	{"seal_setattr_3", "bpf_lsm_inode_setattr", 3, false},
+	{"seal_setxattr", "bpf_lsm_inode_setxattr", 6, false},
+	{"seal_removexattr", "bpf_lsm_inode_removexattr", 3, false},
+	{"seal_set_acl", "bpf_lsm_inode_set_acl", 4, true},
+	{"seal_remove_acl", "bpf_lsm_inode_remove_acl", 3, true},
+	{"seal_ioctl", "bpf_lsm_file_ioctl", 3, false},
+	{"seal_ioctl_compat", "bpf_lsm_file_ioctl_compat", 3, true},
+	{"seal_file_setattr", "bpf_lsm_inode_file_setattr", 2, true},
+	{"seal_fcntl", "bpf_lsm_file_fcntl", 3, false},
+	{"seal_notify", "bpf_lsm_path_notify", 3, false},
+};
+
+/* Whether every hook that this kernel has is met by a program that knows its parameters: one that is passed something
+ * else than it thinks would let through what it should refuse. */
+static int choose_variants(struct bpf_object *obj, struct err *e)
 {
-	int r = freezes > 0 ? 0 : window_ask(WINDOW_KEEP, NULL, 0, e);
+	for (size_t i = 0; i < ARRAY_LEN(variants); i++) {
+		const struct variant *v = &variants[i];
+		int params = kernel_func_params(v->hook);
+		bool met = params == v->params || (params < 0 && v->may_be_missing);
 
-	if (r == 0)
-		freezes++;
-	return r;
-}
-
-void seal_thaw(void)
-{
-	if (freezes > 0 && --freezes == 0)
-		window_ask(WINDOW_THAW, NULL, 0, NULL);
-}
-
-static void reseal(int path)
-{
-	_cleanup_close_ int fd = path < 0 ? -1 : path_reopen(path, O_RDONLY | O_NONBLOCK);
-
-	if (fd >= 0)
-		seal_set(fd, NULL);
-}
-
-int seal_batch(struct seal_op *ops, size_t n, struct err *e)
-{
-	int failed = 0;
-
-	for (size_t done = 0, part; done < n; done += part) {
-		_cleanup_err_ struct err why = {0};
-		int r;
-
-		part = n - done < WINDOW_OPS ? n - done : WINDOW_OPS;
-		r = window_ask(freezes > 0 ? WINDOW_KEEP : WINDOW_ONCE, ops + done, part, &why);
-		for (size_t i = done; i < done + part; i++) {
-			if (r < 0)
-				ops[i].status = r;
-			if (r == -EPIPE)
-				reseal(ops[i].file);
-			failed += ops[i].status < 0;
-		}
-		if (why.status < 0 && (!e || e->status == 0))
-			err_set(e, why.status, "%s", why.msg);
-		if (r < 0 && done == 0)
-			return r;
+		for (size_t k = 0; k < ARRAY_LEN(variants); k++)
+			met |= strcmp(variants[k].hook, v->hook) == 0 && variants[k].params == params;
+		if (!met)
+			return err_set(e, -EOPNOTSUPP,
+				       "seal: this kernel's hook %s is not as this program knows it (%d parameters)",
+				       v->hook, params);
+		bpf_program__set_autoload(bpf_object__find_program_by_name(obj, v->program), params == v->params);
 	}
-	return failed;
+	return 0;
 }
 
-static int one(struct seal_op *op, struct err *e)
+static int piece_tune(void *opened, int home, struct err *e)
 {
-	int r = seal_batch(op, 1, e);
+	struct seal_bpf *skel = opened;
+	struct stat st;
 
-	return r < 0 ? r : op->status;
+	if (fstat(home, &st) < 0)
+		return err_sys(e, "cgroup /vserver");
+	skel->rodata->home = st.st_ino;
+	if (kernel_func_params("create_io_thread") < 0)
+		return err_set(e, -EOPNOTSUPP,
+			       "seal: io_uring of this kernel works in threads that are in no context; Linux 5.12 is "
+			       "needed");
+	return choose_variants(skel->obj, e);
 }
 
-int seal_unlink(int dir, const char *name, struct err *e)
-{
-	struct seal_op op = {.what = SEAL_UNLINK, .dir = {dir}, .name = {name}};
-	_cleanup_close_ int sealed = -1;
+const struct piece seal_piece = {
+	.name = "seal",
+	.layout = SEAL_LAYOUT,
+	.instead = "files are sealed by the immutable attribute",
+	.open = piece_open,
+	.close = piece_close,
+	.tune = piece_tune,
+};
 
-	if (unlinkat(dir, name, 0) == 0)
+/* ---- one file ---------------------------------------------------------------------------------------------------- */
+
+static int attribute_error(struct err *e)
+{
+	if (errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS)
+		return err_set(e, -EOPNOTSUPP,
+			       "seal: this file system has no immutable attribute; use ext4, xfs or btrfs");
+	if (errno == EPERM)
+		return err_set(e, -EPERM,
+			       "seal: not allowed to change the immutable attribute; run as root with "
+			       "CAP_LINUX_IMMUTABLE");
+	return err_sys(e, "seal: cannot change the immutable attribute");
+}
+
+/* One system call for all of it. Yet on xfs the kernel's own copy of the attributes is without any of them for an
+ * instant: whoever changes those of a file that a context can reach has the contexts frozen. */
+static int change_flags(int fd, int add, int remove, struct err *e)
+{
+	int flags, want;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return attribute_error(e);
+	want = (flags | add) & ~remove;
+	if (want == flags || ioctl(fd, FS_IOC_SETFLAGS, &want) == 0)
 		return 0;
-	if (errno != EPERM)
-		return err_sys(e, "%s: cannot unlink", name);
-	op.file = sealed = open_sealed(dir, name);
-	return one(&op, e);
+	return attribute_error(e);
 }
 
-int seal_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags, struct err *e)
+int seal_set(int fd, struct err *e)
 {
-	struct seal_op op = {.what = SEAL_RENAME, .flags = flags, .dir = {from_dir, to_dir}, .name = {from, to}};
-	_cleanup_close_ int first = -1, second = -1;
+	int r = seal_marks() ? change_flags(fd, MARK, FS_IMMUTABLE_FL, NULL) : -EOPNOTSUPP;
+
+	return r == 0 ? 0 : seal_set_firm(fd, e);
+}
+
+int seal_set_firm(int fd, struct err *e)
+{
+	return change_flags(fd, FS_IMMUTABLE_FL, MARK, e);
+}
+
+int seal_clear(int fd, struct err *e)
+{
+	return change_flags(fd, 0, FS_IMMUTABLE_FL | MARK, e);
+}
+
+bool seal_may_be(const struct statx *stx)
+{
+	return stx->stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_NODUMP);
+}
+
+bool seal_is(const struct statx *stx)
+{
+	return stx->stx_attributes & (STATX_ATTR_IMMUTABLE | ATTR_MARKED);
+}
+
+/* Opens nothing that a guest's lease or a device could hold up: the file is a regular one, and O_NONBLOCK. */
+bool seal_marked(int dir, const char *name, struct statx *stx)
+{
+	_cleanup_close_ int path = -1, fd = -1;
+	struct statx again;
+	int flags;
+
+	if (!S_ISREG(stx->stx_mode) || !(stx->stx_attributes & STATX_ATTR_NODUMP) || !marks_count())
+		return false;
+	path = *name ? openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	fd = path < 0 ? -1 : path_reopen(path, O_RDONLY | O_NONBLOCK | O_NOATIME);
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO, &again) < 0 || again.stx_ino != stx->stx_ino ||
+	    ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || (flags & MARK) != MARK) {
+		fd = fd < 0 ? -1 : fd;
+		return false;
+	}
+	stx->stx_attributes |= ATTR_MARKED;
+	return true;
+}
+
+/* What a process in a context of its own gets: 0 when it can open the file for writing, else errno. */
+static int write_from_context(int fd, struct err *e)
+{
+	uint32_t number;
+	_cleanup_close_ int cgroup = cgroup_new(&number, e), procs = -1;
+	int status = 0;
+	pid_t pid;
+
+	if (cgroup < 0)
+		return cgroup;
+	procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	pid = fork();
+	if (pid == 0) {
+		int opened = write(procs, "0", 1) == 1 ? path_reopen(fd, O_WRONLY) : -EIO;
+
+		_exit(opened < 0 ? -opened : 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		err_sys(e, "seal: trying it out");
+	cgroup_drop(number);
+	return pid < 0 ? -EAGAIN : WEXITSTATUS(status);
+}
+
+static int try_write(int fd, bool marked, struct err *e)
+{
 	int r;
 
-	if (renameat2(from_dir, from, to_dir, to, flags) == 0)
-		return 0;
-	if (errno != EPERM)
-		return err_sys(e, "%s: cannot rename to %s", from, to);
-	first = open_sealed(from_dir, from);
-	second = open_sealed(to_dir, to);
-	op.file = first >= 0 ? first : second;
-	r = one(&op, e);
-	if (r == -EPIPE)
-		reseal(second);
-	return r;
+	if (marked)
+		return write_from_context(fd, e);
+	r = path_reopen(fd, O_WRONLY);
+	if (r >= 0)
+		close(r);
+	return r >= 0 || fchmod(fd, 0644) == 0 ? 0 : EPERM;
 }
 
-int seal_link(int fd, int dir, const char *name, struct err *e)
+int seal_probe(int dir, struct err *e)
 {
-	struct seal_op op = {.what = SEAL_LINK, .file = fd, .dir = {dir}, .name = {name}};
+	_cleanup_close_ int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct statx stx;
+	int r;
 
-	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
-		return 0;
-	if (errno != EPERM)
-		return err_sys(e, "%s: cannot link", name);
-	return one(&op, e);
+	if (fd < 0)
+		return err_sys(e, "seal: cannot make a temporary file to try it on");
+	r = seal_set(fd, e);
+	if (r < 0)
+		return r;
+	if (seal_stat(fd, "", &stx) < 0 || !seal_is(&stx))
+		r = err_set(e, -EOPNOTSUPP,
+			    "seal: this file system does not keep the attributes that seal a file; files cannot be "
+			    "shared on it");
+	if (r == 0)
+		r = try_write(fd, !(stx.stx_attributes & STATX_ATTR_IMMUTABLE), e);
+	if (r == 0)
+		r = err_set(e, -EOPNOTSUPP,
+			    "seal: a sealed file can be changed here; files cannot be shared on this file system");
+	seal_clear(fd, NULL);
+	return r < 0 ? r : 0;
 }

@@ -35,7 +35,7 @@ int seal_stat(int dir, const char *name, struct statx *ret)
 	if (statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH, MASK, ret) < 0)
 		return -errno;
 	/* A sealed file has at least two names, its vserver's and the store's; a window does not change that. */
-	if (!S_ISREG(ret->stx_mode) || seal_is(ret) || ret->stx_nlink < 2)
+	if (!S_ISREG(ret->stx_mode) || seal_is(ret) || seal_marked(dir, name, ret) || ret->stx_nlink < 2)
 		return 0;
 	lock = lock_windows();
 	return statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH, MASK, ret) < 0 ? -errno : 0;

@@ -59,14 +59,24 @@ struct store {
 	dev_t dev;
 	uint64_t mnt_id;
 	struct object *obj; /* sorted by key, then copy */
-	size_t n, repaired;
+	size_t n;
 	struct map inos; /* inode number → index in obj, before objects are added */
+	/* seals.c: */
+	bool marks;              /* objects are sealed by marks; else by the immutable attribute */
+	size_t repaired, raised; /* objects that had no seal that holds; that got a mark instead of the other */
+	struct strv lesser;      /* objects that are to */
 };
 /* Opens and locks the store, and reads what is in it. With repair, leftovers of a killed run are removed and objects
  * without seal verified and sealed again, or dropped. */
 int store_open(struct store *ret, bool repair, struct err *e);
 void store_close(struct store *s);
 #define _cleanup_store_ _cleanup_(store_close)
+/* ---- seals.c: while the store is opened. Before its objects are looked at, for each of them, and after all of them.
+ * The second: 1 when it is sealed and whole, 0 when it is to be left out. */
+void seals_choose(struct store *s);
+int seals_check(struct store *s, const struct walk_entry *w, const struct object *o, struct err *e);
+int seals_finish(struct store *s, struct err *e);
+
 /* The last (newest) copy under a key, or NULL. */
 const struct object *store_find(const struct store *s, const uint8_t key[DIGEST_LEN]);
 /* "ab/cdef…" or "ab/cdef….N", relative to objects. */

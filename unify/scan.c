@@ -115,7 +115,9 @@ static bool eligible(const struct statx *stx, const struct store *store, uint64_
 	       makedev(stx->stx_dev_major, stx->stx_dev_minor) == store->dev && stx->stx_mnt_id == mnt_id &&
 	       !(stx->stx_attributes & never) &&
 	       (!seal_is(stx) ||
-		inode_map_get(&store->inos, stx->stx_ino) != MAP_NONE); /* else somebody's own chattr +i */
+		/* Else somebody's own chattr +i. A mark that is not in the store, which this statx does not tell, is
+		 * no seal of ours: such a file is like others. */
+		inode_map_get(&store->inos, stx->stx_ino) != MAP_NONE);
 }
 
 static size_t add_rec(struct scan *s, const struct store *store, uint32_t vs, const struct statx *stx)

@@ -58,29 +58,6 @@ static bool parse_name(const char *dir, const char *rest, struct object *o)
 	return true;
 }
 
-/* Seals an object that lost its seal, in a crash between lifting and sealing. Guests may link it: it is sealed first,
- * while they stand still, then its contents are compared with its key. 1 when it may stay in the store, 0 when not:
- * that one keeps the seal, since several vservers may share it. */
-static int repair(int dir, const char *name, const struct object *o, struct err *e)
-{
-	uint8_t key[DIGEST_LEN];
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool alone;
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, ".unify/objects/…/%s", name);
-	r = seal_freeze(e);
-	if (r < 0)
-		return r;
-	r = seal_set(fd, e);
-	alone = no_writers(fd);
-	seal_thaw();
-	if (r < 0)
-		return r;
-	return alone && key_fd(fd, key) == 0 && memcmp(key, o->key, DIGEST_LEN) == 0;
-}
-
 static void add_object(struct store *s, const struct object *o)
 {
 	if ((s->n & (s->n - 1)) == 0)
@@ -93,7 +70,6 @@ static int load_entry(const struct walk_entry *w, void *arg, struct err *e)
 	struct store *s = arg;
 	struct object o = {0};
 	char dir[3] = {0};
-	struct statx stx;
 	int r;
 
 	if (S_ISDIR(w->stx->stx_mode))
@@ -103,19 +79,9 @@ static int load_entry(const struct walk_entry *w, void *arg, struct err *e)
 	memcpy(dir, w->path, 2);
 	if (w->path[2] != '/' || !parse_name(dir, w->name, &o))
 		return WALK_GO;
-	if (seal_stat(w->dir, w->name, &stx) < 0)
-		return WALK_GO;
-	if (!seal_is(&stx)) {
-		if (s->tmp < 0)
-			return WALK_GO; /* not ours to change now: as if it were not there */
-		r = repair(w->dir, w->name, &o, e);
-		if (r < 0)
-			return r;
-		s->repaired++;
-		if (r == 0)
-			return seal_unlink(w->dir, w->name, e) < 0 ? err_wrap(e, ".unify/objects/%s", w->path)
-								   : WALK_GO;
-	}
+	r = seals_check(s, w, &o, e);
+	if (r <= 0)
+		return r < 0 ? r : WALK_GO;
 	o.ino = w->stx->stx_ino;
 	o.nlink = w->stx->stx_nlink;
 	o.meta = meta_of(w->stx);
@@ -173,12 +139,17 @@ int store_open(struct store *ret, bool repair_it, struct err *e)
 		r = tree_walk(s.tmp, drop_entry, NULL, e);
 		if (r < 0)
 			return r;
+		seals_choose(&s);
+	} else {
+		s.marks = seal_marks();
 	}
 	if (statx(s.objects, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &stx) < 0)
 		return err_sys(e, ".unify/objects");
 	s.dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	s.mnt_id = stx.stx_mnt_id;
 	r = tree_walk(s.objects, load_entry, &s, e);
+	if (r == 0)
+		r = seals_finish(&s, e);
 	if (r < 0)
 		return r;
 	if (s.n > 1)
@@ -202,6 +173,7 @@ void store_close(struct store *s)
 	s->obj = NULL;
 	s->n = 0;
 	inode_map_free(&s->inos);
+	strv_free(&s->lesser);
 }
 
 const struct object *store_find(const struct store *s, const uint8_t key[DIGEST_LEN])
@@ -260,7 +232,8 @@ static bool unused(const struct object *o)
 	return o->nlink == 1;
 }
 
-/* Unlinks in batches: each object needs its seal lifted, which is one freeze for all of a batch. */
+/* What has a mark can be unlinked at once; the rest in batches: each needs its seal lifted, which is one freeze for all
+ * of a batch. */
 static int drop_unused(const struct store *s, struct err *e)
 {
 	char names[64][OBJECT_NAME_MAX];
@@ -271,16 +244,18 @@ static int drop_unused(const struct store *s, struct err *e)
 	for (size_t i = 0; i <= s->n; i++) {
 		if (i < s->n && unused(&s->obj[i])) {
 			store_name(names[n], s->obj[i].key, s->obj[i].copy);
-			ops[n] = (struct seal_op){
-				.what = SEAL_UNLINK, .file = -1, .dir = {s->objects}, .name = {names[n]}};
-			n++;
+			dropped++;
+			if (unlinkat(s->objects, names[n], 0) < 0) {
+				ops[n] = (struct seal_op){
+					.what = SEAL_UNLINK, .file = -1, .dir = {s->objects}, .name = {names[n]}};
+				n++;
+			}
 		}
 		if (n == 0 || (n < 64 && i < s->n))
 			continue;
 		r = seal_batch(ops, n, e);
 		if (r != 0)
 			return r < 0 ? r : -EIO;
-		dropped += (int)n;
 		n = 0;
 		if (intr_check(e) < 0)
 			return -EINTR;

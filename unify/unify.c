@@ -54,8 +54,10 @@ int unify_run(struct vserver *const *v, size_t n, const struct unify_options *o,
 	if (r < 0)
 		return r;
 	if (store.repaired)
-		report_note(o->report, "store: %zu objects had lost their seal in a crash and were verified",
+		report_note(o->report, "store: %zu objects had no seal that holds; they were verified and sealed",
 			    store.repaired);
+	if (store.raised)
+		report_note(o->report, "store: %zu objects are now sealed by the mark", store.raised);
 	for (size_t i = 0; i < n; i++) {
 		struct unify_result *res = &results[i];
 

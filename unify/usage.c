@@ -7,7 +7,7 @@
 struct linked {
 	uint64_t ino, bytes;
 	uint32_t nlink, seen;
-	bool sealed;
+	bool sealed; /* perhaps: the store knows */
 };
 
 struct usage {
@@ -36,8 +36,10 @@ static int add_entry(const struct walk_entry *w, void *arg, struct err *e)
 		if ((u->n & (u->n - 1)) == 0)
 			u->linked = xrealloc(u->linked, (u->n ? 2 * u->n : 1) * sizeof(*u->linked));
 		at = u->n++;
-		u->linked[at] = (struct linked){
-			.ino = w->stx->stx_ino, .bytes = bytes, .nlink = w->stx->stx_nlink, .sealed = seal_is(w->stx)};
+		u->linked[at] = (struct linked){.ino = w->stx->stx_ino,
+						.bytes = bytes,
+						.nlink = w->stx->stx_nlink,
+						.sealed = seal_may_be(w->stx)};
 		inode_map_put(&u->inos, w->stx->stx_ino, at);
 		u->ret->apparent += bytes;
 	}

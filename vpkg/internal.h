@@ -7,6 +7,7 @@
 #define EXIT_INTERRUPTED 130 /* as a shell has it: 128 + SIGINT */
 
 int cmd_bootstrap(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_install(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_status(int argc, char **argv);

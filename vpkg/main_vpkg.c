@@ -11,10 +11,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{"bootstrap", cmd_bootstrap},
-	{"install", cmd_install},
-	{"recover", cmd_recover},
-	{"status", cmd_status},
+	{"bootstrap", cmd_bootstrap}, {"doctor", cmd_doctor}, {"install", cmd_install},
+	{"recover", cmd_recover},     {"status", cmd_status},
 };
 
 /* No packages behind "--": then the first word was meant as a verb, and it is none. */

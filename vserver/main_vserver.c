@@ -56,7 +56,7 @@ static int verb_exec(const char *name, int argc, char **argv)
 				name, place_sysroot(), name);
 	if (vs_uids(v, &e) < 0 || vs_use(v, &e) < 0)
 		return fail(&e);
-	spec = vs_context(v, 0);
+	spec = vs_context(v, CTX_SUPERVISE);
 	r = ctx_run(&spec, (const char *const *)argv, NULL, &io, &e);
 	return r < 0 ? fail(&e) : r;
 }

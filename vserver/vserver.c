@@ -52,8 +52,28 @@ void vs_free(struct vserver *v)
 	free(v);
 }
 
+/* S_FLAGS is one of the keys that are kept as they are; its words are chcontext's, and "cow". */
+static bool has_flag(const struct vs_config *c, const char *flag)
+{
+	static const char key[] = "S_FLAGS=";
+	bool found = false;
+
+	for (size_t i = 0; i < c->other.n; i++) {
+		_cleanup_strv_ struct strv words = {0};
+
+		if (strncmp(c->other.v[i], key, strlen(key)) != 0)
+			continue;
+		strv_split(&words, c->other.v[i] + strlen(key), " \t");
+		found = strv_has(&words, flag); /* the last line counts, as in a shell */
+	}
+	return found;
+}
+
 struct ctx_spec vs_context(const struct vserver *v, unsigned flags)
 {
+	/* Whoever has sealed files looked after has them copied, too, where the administrator wants that. */
+	if (flags & CTX_SUPERVISE && has_flag(&v->conf, "cow"))
+		flags |= CTX_COW;
 	return (struct ctx_spec){
 		.root = v->tree,
 		.uid_base = v->conf.uid_base,

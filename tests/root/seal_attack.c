@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What root of a vserver may try on a sealed file, in a loop over a directory of them: every success is printed as
- * "HIT what file". Ends after one round ("once"), or when /stop appears; then prints the number of attempts.
+ * What root of a vserver may try to change a sealed file, in a loop over a directory of them: every success is printed as
+ * "HIT what file". Links are no change: they are allowed. Ends after one round ("once"), or when /stop appears; then prints the number of attempts.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -58,14 +58,6 @@ static int do_setxattr(const char *p)
 {
 	return setxattr(p, "user.attack", "x", 1, 0);
 }
-static int do_link(const char *p)
-{
-	int r = link(p, "/attack.link");
-
-	unlink("/attack.link");
-	return r;
-}
-
 /* Only clearing counts, and only where there is a seal. */
 static int do_unseal(const char *p)
 {
@@ -85,17 +77,11 @@ static const struct {
 	const char *name;
 	int (*run)(const char *path);
 } tricks[] = {
-	{"write", do_write},
-	{"append", do_append},
-	{"rdwr", do_rdwr},
-	{"chmod", do_chmod},
-	{"chown", do_chown},
-	{"utimes", do_utimes},
-	{"setxattr", do_setxattr},
-	{"link", do_link},
-	{"setflags", do_unseal},
-	{"truncate", do_truncate},
-	{"open-truncate", do_open_truncate},
+	{"write", do_write},       {"append", do_append},
+	{"rdwr", do_rdwr},         {"chmod", do_chmod},
+	{"chown", do_chown},       {"utimes", do_utimes},
+	{"setxattr", do_setxattr}, {"setflags", do_unseal},
+	{"truncate", do_truncate}, {"open-truncate", do_open_truncate},
 };
 
 int main(int argc, char **argv)
