@@ -102,12 +102,18 @@ int addr_lock_self(const struct addr_set *set, struct err *e)
 	return r < 0 ? r : enter_new(&t, parent, slot, e);
 }
 
-/* The slot that governs the caller and, at `to`, another process or none. 1: they are not the same. */
-static int compare(const struct address_tables *t, int to, uint32_t *ret_governs, struct address_place *ret_to,
-		   struct err *e)
+/* The slot that governs the caller and, at `to`, another process or none. 1: they are not the same; 0 also where nothing is
+ * locked at all. Opens the tables for the caller. */
+static int compare(struct address_tables *t, int to, uint32_t *ret_governs, struct address_place *ret_to, struct err *e)
 {
-	int r = own_place(t, ret_governs, e);
+	int r;
 
+	if (!kernel_live(KERNEL_ADDRESS))
+		return 0;
+	r = address_open_loaded(t, e);
+	if (r < 0)
+		return r;
+	r = own_place(t, ret_governs, e);
 	if (r < 0)
 		return r;
 	close(r);
@@ -126,13 +132,8 @@ int addr_inherit(int to, struct err *e)
 	_cleanup_tables_ struct address_tables t = ADDRESS_NO_TABLES;
 	struct address_place p;
 	uint32_t governs;
-	int r;
+	int r = compare(&t, to, &governs, &p, e);
 
-	if (!kernel_live(KERNEL_ADDRESS))
-		return 0;
-	r = address_open_loaded(&t, e);
-	if (r == 0)
-		r = compare(&t, to, &governs, &p, e);
 	return r <= 0 ? r : inherit(&t, to, &p, governs, e);
 }
 
@@ -141,13 +142,8 @@ int addr_follow(int to, struct err *e)
 	_cleanup_tables_ struct address_tables t = ADDRESS_NO_TABLES;
 	struct address_place p;
 	uint32_t governs;
-	int r;
+	int r = compare(&t, to, &governs, &p, e);
 
-	if (!kernel_live(KERNEL_ADDRESS))
-		return 0;
-	r = address_open_loaded(&t, e);
-	if (r == 0)
-		r = compare(&t, to, &governs, &p, e);
 	if (r <= 0)
 		return r;
 	if (!number_used(to))

@@ -116,15 +116,9 @@ static const struct {
 
 static int unknown(const char *what, const char *word, const char *const *words, size_t n)
 {
-	const char *near = text_nearest(word, words, n);
-	_cleanup_free_ char *shown = text_escape(word, strlen(word));
-	_cleanup_buf_ struct buf all = {0};
+	_cleanup_free_ char *text = text_unknown(what, word, words, n, "vserver-kernel");
 
-	if (near)
-		return complain(EXIT_USAGE, "unknown %s %s; did you mean %s?", what, shown, near);
-	for (size_t i = 0; i < n; i++)
-		buf_addf(&all, "%s%s", i ? ", " : "", words[i]);
-	return complain(EXIT_USAGE, "unknown %s %s; there are %s (vserver-kernel --help)", what, shown, all.p);
+	return complain(EXIT_USAGE, "%s", text);
 }
 
 static int add_word(struct request *q, const char *word)

@@ -112,6 +112,9 @@ void buf_free(struct buf *b);
 /* ---- text (text.c) ----------------------------------------------------------------------------------------------- */
 /* The word of the list that is nearest to what was typed, or NULL when none is near enough to suggest. */
 const char *text_nearest(const char *typed, const char *const *words, size_t n);
+/* What to say of a typed word that is none of the list's: "unknown WHAT TYPED; did you mean NEAREST?", or which words there
+ * are and that prog has --help. The caller frees. */
+char *text_unknown(const char *what, const char *typed, const char *const *words, size_t n, const char *prog);
 /* A copy of s in which every control character, invalid UTF-8 byte and ESC is written as \xNN: what a guest printed is
  * shown so and cannot drive the administrator's terminal. The caller frees. */
 char *text_escape(const char *s, size_t n);

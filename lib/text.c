@@ -101,6 +101,19 @@ char *text_escape(const char *s, size_t n)
 	return b.p;
 }
 
+char *text_unknown(const char *what, const char *typed, const char *const *words, size_t n, const char *prog)
+{
+	const char *near = text_nearest(typed, words, n);
+	_cleanup_free_ char *shown = text_escape(typed, strlen(typed));
+	_cleanup_buf_ struct buf all = {0};
+
+	if (near)
+		return xasprintf("unknown %s %s; did you mean %s?", what, shown, near);
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&all, "%s%s", i ? ", " : "", words[i]);
+	return xasprintf("unknown %s %s; there are %s (%s --help)", what, shown, all.p ? all.p : "none", prog);
+}
+
 char *text_bytes(char *buf, uint64_t bytes)
 {
 	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -161,10 +161,26 @@ static void progress_without_a_terminal_is_one_line_each(void **state)
 	report_note(&(struct report){0}, "x");
 }
 
+static void an_unknown_word_gets_the_nearest_or_all(void **state)
+{
+	static const char *const words[] = {"load", "unload", "status"};
+	char *text = text_unknown("command", "stauts", words, 3, "vserver-kernel");
+
+	assert_string_equal(text, "unknown command stauts; did you mean status?");
+	free(text);
+	text = text_unknown("command", "b\033[2Jx", words, 3, "vserver-kernel");
+	assert_string_equal(text, "unknown command b\\x1b[2Jx; there are load, unload, status (vserver-kernel --help)");
+	free(text);
+	text = text_unknown("piece", "x", words, 0, "vserver-kernel");
+	assert_string_equal(text, "unknown piece x; there are none (vserver-kernel --help)");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nearest_finds_typing_errors),
+		cmocka_unit_test(an_unknown_word_gets_the_nearest_or_all),
 		cmocka_unit_test(escape_leaves_nothing_that_drives_a_terminal),
 		cmocka_unit_test(escape_of_every_byte_is_printable),
 		cmocka_unit_test(sizes_are_readable),
